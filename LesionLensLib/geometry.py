@@ -22,7 +22,8 @@ LPS_RAS_FLIP: Matrix = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def flip_lps_ras(points_mm: ArrayLike) -> Matrix:
     """Turn points `(..., 3)` in LPS into RAS, or back: the conversion is its own inverse."""
-    return np.asarray(points_mm, dtype=np.float64) * np.array([-1.0, -1.0, 1.0])
+    flipped: Matrix = np.asarray(points_mm, dtype=np.float64) * np.array([-1.0, -1.0, 1.0])
+    return flipped
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Grid:
     @property
     def ijk_to_ras(self) -> Matrix:
         """The 4 x 4 matrix from voxel indices to RAS millimetres, as `vtkMRMLVolumeNode.GetIJKToRASMatrix`."""
-        return LPS_RAS_FLIP @ self.ijk_to_lps
+        matrix: Matrix = LPS_RAS_FLIP @ self.ijk_to_lps
+        return matrix
 
     @property
     def voxel_ml(self) -> float:
