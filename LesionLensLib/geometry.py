@@ -114,12 +114,14 @@ class Grid:
     def ras_from_ijk(self, ijk: ArrayLike) -> Matrix:
         """Map voxel indices `(..., 3)` in (i, j, k) order to RAS millimetres."""
         matrix = self.ijk_to_ras
-        return np.asarray(ijk, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        ras: Matrix = np.asarray(ijk, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        return ras
 
     def ijk_from_ras(self, ras_mm: ArrayLike) -> Matrix:
         """Map RAS millimetres `(..., 3)` to continuous voxel indices in (i, j, k) order."""
         matrix = np.linalg.inv(self.ijk_to_ras)
-        return np.asarray(ras_mm, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        ijk: Matrix = np.asarray(ras_mm, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        return ijk
 
     def is_close(self, other: Grid, tolerance_mm: float = 1e-3) -> bool:
         """Whether every voxel of both grids lies at the same place within `tolerance_mm`.
