@@ -1,0 +1,70 @@
+"""The argument parser: commands are announced from a table, and only the chosen one is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from typing import NoReturn, Protocol, cast
+
+import LesionLensLib
+from LesionLensLib.errors import UserError
+from LesionLensLib.progress import PROGRESS_MODES, Progress
+
+# Name -> (module, one line of help). A command stands here only once it works.
+COMMANDS = {
+    "segment": ("LesionLensLib.cli.segment", "find and measure lesions in the images of one visit"),
+    "models": ("LesionLensLib.cli.models", "list the models with their channels, licence and state on disk"),
+    "run": ("LesionLensLib.cli.run", "run a job file, as the panels of 3D Slicer do"),
+}
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options of the command."""
+
+    def run(self, options: argparse.Namespace, progress: Progress) -> int:
+        """Do the work and return the exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `UserError`, so that they look like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of printing the usage and leaving."""
+        sentence = message[:1].upper() + message[1:]
+        raise UserError(sentence.rstrip(".") + ".", f"See {self.prog} --help.")
+
+
+def command_module(name: str) -> Command:
+    """Import and return the module of a command."""
+    return cast(Command, importlib.import_module(COMMANDS[name][0]))
+
+
+def make_parser(arguments: Sequence[str]) -> Parser:
+    """Return the parser; of the commands only the one named in `arguments` gets its options."""
+    parser = Parser(
+        prog="lesionlens",
+        description="Lesion segmentation for brain MRI. For research, not a medical device.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lesionlens {LesionLensLib.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (_, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False)
+        if name in arguments:
+            add_progress_option(command)
+            command_module(name).add_arguments(command)
+    return parser
+
+
+def add_progress_option(parser: argparse.ArgumentParser) -> None:
+    """Declare `--progress`, which every command has."""
+    parser.add_argument(
+        "--progress",
+        choices=PROGRESS_MODES,
+        default="auto",
+        help="how to show where the work stands: a bar, JSON lines on standard output, or nothing (default: auto)",
+    )

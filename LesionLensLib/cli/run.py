@@ -1,0 +1,49 @@
+"""`lesionlens run JOB.json`: run a serialised job; the one place where jobs of all kinds are started."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from LesionLensLib.errors import UserError
+from LesionLensLib.jobs import SegmentJob, job_from_json
+from LesionLensLib.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `run`."""
+    parser.add_argument("job", metavar="JOB.json", help="a job as `SegmentJob.to_json` writes it")
+
+
+def run(options: argparse.Namespace, progress: Progress) -> int:
+    """Read the job file and run the job."""
+    try:
+        text = Path(options.job).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError("The job file cannot be read.", "Give the path of a job file.", str(error)) from error
+    return run_job(job_from_json(text), progress, options.progress)
+
+
+def run_job(job: SegmentJob, progress: Progress, progress_mode: str) -> int:
+    """Run a job to its end, tell `progress` what came out, and print a short table unless events are printed."""
+    from LesionLensLib.inference.segment import run_segment
+
+    report = run_segment(job, progress)
+    progress.result({"output": job.output, "report": report})
+    if progress_mode != "json":
+        print(results_table(Path(job.output), report))
+    return 0
+
+
+def results_table(folder: Path, report: dict[str, Any]) -> str:
+    """Return what came out and where, as lines of text."""
+    rows = [(name.replace("_", " "), _value(value)) for name, value in report["result"].items()]
+    rows += [(Path(entry["path"]).name, str(folder / entry["path"])) for entry in report["outputs"]]
+    rows.append(("report.json", str(folder / "report.json")))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _value(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

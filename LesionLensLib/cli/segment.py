@@ -1,0 +1,52 @@
+"""`lesionlens segment`: images of one visit in, a result folder out."""
+
+from __future__ import annotations
+
+import argparse
+
+from LesionLensLib.cli.options import add_case_options, parse_pairs
+from LesionLensLib.cli.run import run_job
+from LesionLensLib.errors import UserError
+from LesionLensLib.jobs import SegmentJob
+from LesionLensLib.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `segment`."""
+    parser.add_argument("--model", default="rsanet-ms", metavar="M",
+                        help="id of a model, or the path of a model folder (default: rsanet-ms)")  # fmt: skip
+    add_case_options(parser)
+    parser.add_argument("--mask", action="append", default=[], metavar="brain=PATH", dest="masks",
+                        help="a brain mask; without it the brain is found as the model card says")  # fmt: skip
+    parser.add_argument("--threshold", type=float, metavar="P",
+                        help="probability from which a voxel counts as lesion (default: the card's)")  # fmt: skip
+    parser.add_argument("--min-volume-ml", type=float, metavar="V", dest="min_volume_ml",
+                        help="drop lesions smaller than this (default: the card's)")  # fmt: skip
+
+
+def run(options: argparse.Namespace, progress: Progress) -> int:
+    """Build the job and run it."""
+    return run_job(job_of(options), progress, options.progress)
+
+
+def job_of(options: argparse.Namespace) -> SegmentJob:
+    """Return the job that the options describe; raises `UserError` for values no run could use."""
+    masks = dict(parse_pairs("--mask", options.masks))
+    stray = sorted(set(masks) - {"brain"})
+    if stray or len(masks) != len(options.masks):
+        raise UserError("segment takes one mask, that of the brain.", "Write it as --mask brain=PATH.")
+    return SegmentJob(
+        inputs=parse_pairs("--input", options.inputs),
+        output=options.output,
+        model=options.model,
+        brain_mask=masks.get("brain"),
+        transforms=parse_pairs("--transform", options.transforms),
+        register=options.register,
+        threshold=options.threshold,
+        min_volume_ml=options.min_volume_ml,
+        device=options.device,
+        seed=options.seed,
+        overwrite=options.overwrite,
+        scene=options.scene,
+        lean=options.lean,
+    )
