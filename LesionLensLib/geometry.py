@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,22 @@ class Grid:
         axes = np.reshape(self.direction_lps, (3, 3)) * np.asarray(spacing_mm)
         origin = centre[:3] - axes @ ((size - 1) / 2)
         return Grid(tuple(size), tuple(spacing_mm), tuple(origin), self.direction_lps)  # type: ignore[arg-type]
+
+    def closest_to_lps(self) -> Grid:
+        """Return the same voxels with axes reordered and reversed so that i, j, k run to L, P, S as nearly as they can.
+
+        Networks see patients in one orientation whatever the order in which a scanner stored the voxels.
+        """
+        direction = np.reshape(self.direction_lps, (3, 3))
+        patient_axes = (0, 1, 2)
+        axes = max(permutations(patient_axes), key=lambda order: np.abs(direction[patient_axes, order]).sum())
+        signs = np.where(direction[patient_axes, axes] < 0, -1.0, 1.0)
+        first = np.zeros(3)
+        first[list(axes)] = np.where(signs < 0, np.array(self.size)[list(axes)] - 1, 0)
+        origin = self.ijk_to_lps @ np.array([*first, 1.0])
+        turned = direction[:, axes] * signs
+        size, spacing = (tuple(values[axis] for axis in axes) for values in (self.size, self.spacing_mm))
+        return Grid(size, spacing, tuple(origin[:3]), tuple(turned.ravel()))  # type: ignore[arg-type]
 
     def sha256(self) -> str:
         """Return a hash of the geometry, rounded to 1e-6 mm, to recognise a grid in reports."""

@@ -16,7 +16,7 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transform", action="append", default=[], metavar="ROLE=FILE", dest="transforms",
                         help="an ITK transform from points of the reference channel to points of this one")  # fmt: skip
     parser.add_argument("--register", action="store_true",
-                        help="register the channels rigidly to the reference channel (default: trust headers)")  # fmt: skip
+                        help="register the channels rigidly to the reference channel")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result in the output folder")
