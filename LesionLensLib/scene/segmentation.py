@@ -1,0 +1,141 @@
+"""Puts the result folder of a segmentation into the scene: what the panel, the console and `--scene` all call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LesionLensLib.errors import InternalFault
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images.read import read_volume
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.scene.hierarchy import add_folder, move_into
+from LesionLensLib.scene.layout import show_reference
+from LesionLensLib.scene.probability import style_probability
+from LesionLensLib.scene.segments import largest_lesion_ras, load_segments
+from LesionLensLib.scene.surface import add_context_surface
+from LesionLensLib.scene.tables import add_lesion_table, add_report
+from LesionLensLib.scene.terminology import load_terminology
+from LesionLensLib.scene.volumes import add_volume, grid_of_node, right_handed_grid, volume_of_node
+
+RESEARCH_USE = "Research use only; not a medical device."
+EVIDENCE_NOTES = {"simulated": " (simulated outcome)", "untrained": " (untrained)"}
+BRAIN_MASK_FILE = "brain.nrrd"
+
+
+@dataclass(frozen=True)
+class SceneNodes:
+    """The nodes of one result; `folder_item` is their folder in the subject hierarchy, `surface` may be missing."""
+
+    folder_item: int
+    reference: Any
+    segmentation: Any
+    probability: Any
+    table: Any
+    report: Any
+    surface: Any | None = None
+
+    @property
+    def data_nodes(self) -> list[Any]:
+        """All nodes of the result itself, without the reference image."""
+        nodes = (self.segmentation, self.probability, self.table, self.report, self.surface)
+        return [node for node in nodes if node is not None]
+
+
+def show_result(
+    folder: Path,
+    volumes: Mapping[str, Any],
+    reference_role: str | None = None,
+    brain: Volume | None = None,
+    context_surface: bool = True,
+) -> SceneNodes:
+    """Add the nodes of a segmentation's result folder to the scene, in one folder beside the reference image.
+
+    `volumes` are the input volume nodes by role; without `reference_role` the one on the result's own grid is taken.
+    `brain` is a mask for the surface that shows where the lesions lie. If the reference stands under a transform,
+    the result follows it. Raises `InternalFault` where the folder does not belong to these volumes.
+    """
+    folder = Path(folder)
+    load_terminology()
+    report_text = (folder / "report.json").read_text(encoding="utf-8")
+    probability = read_volume(folder / "probability.nrrd")
+    reference = _reference_node(volumes, reference_role, probability.grid)
+    names = ResultNames.from_report(json.loads(report_text), reference.GetName())
+    nodes = SceneNodes(
+        folder_item=add_folder(names.folder, beside=reference),
+        reference=reference,
+        segmentation=load_segments(folder / "segmentation.seg.nrrd", names.of("Lesions"), reference),
+        probability=add_volume(probability, names.of("Lesion probability")),
+        table=add_lesion_table(folder / "lesions.csv", names.of("Lesion table")),
+        report=add_report(report_text, f"{names.of('Report')}, research use only", names.description),
+        surface=_surface(folder, reference, brain, names) if context_surface else None,
+    )
+    style_probability(nodes.probability)
+    _finish(nodes, names)
+    return nodes
+
+
+@dataclass(frozen=True)
+class ResultNames:
+    """How the nodes of one result are called; simulated and untrained models are named as such everywhere."""
+
+    model: str
+    reference: str
+    evidence: str
+
+    @classmethod
+    def from_report(cls, report: Mapping[str, Any], reference: str) -> ResultNames:
+        """Take the model's id and evidence from a parsed `report.json`."""
+        model = report["model"]
+        return cls(str(model["id"]), reference, str(model["evidence"]))
+
+    @property
+    def folder(self) -> str:
+        """The name of the subject hierarchy folder."""
+        return f"{self.model} on {self.reference}{EVIDENCE_NOTES.get(self.evidence, '')}"
+
+    @property
+    def description(self) -> str:
+        """What every node of the result says about itself."""
+        return f"Made by LesionLens with the model {self.model} (evidence: {self.evidence}). {RESEARCH_USE}"
+
+    def of(self, what: str) -> str:
+        """The name of one node of the result."""
+        return f"{what} {self.model}{EVIDENCE_NOTES.get(self.evidence, '')}"
+
+
+def _reference_node(volumes: Mapping[str, Any], role: str | None, grid: Grid) -> Any:
+    for name, node in volumes.items():
+        if (role is None or name == role) and _same_place(grid_of_node(node), grid):
+            return node
+    raise InternalFault(
+        "The result does not lie on the grid of any of the given images.",
+        "Choose the images that the result was made from.",
+    )
+
+
+def _same_place(first: Grid, second: Grid) -> bool:
+    """Compare as Slicer stores them: a left-handed node and its right-handed file are the same voxels."""
+    return right_handed_grid(first).is_close(right_handed_grid(second), tolerance_mm=0.01)
+
+
+def _surface(folder: Path, reference: Any, brain: Volume | None, names: ResultNames) -> Any | None:
+    mask_file = folder / BRAIN_MASK_FILE
+    if brain is None and mask_file.exists():
+        brain = read_volume(mask_file)
+    name = names.of("Head surface" if brain is None else "Brain surface")
+    return add_context_surface(volume_of_node(reference), brain, name)
+
+
+def _finish(nodes: SceneNodes, names: ResultNames) -> None:
+    for node in nodes.data_nodes:
+        node.SetDescription(names.description)
+        node.SetAttribute("LesionLens.Model", names.model)
+        node.SetAttribute("LesionLens.Evidence", names.evidence)
+        if node.IsA("vtkMRMLTransformableNode"):
+            node.SetAndObserveTransformNodeID(nodes.reference.GetTransformNodeID())
+    move_into(nodes.folder_item, nodes.data_nodes)
+    show_reference(nodes.reference, largest_lesion_ras(nodes.segmentation, nodes.reference))
