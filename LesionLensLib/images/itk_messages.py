@@ -1,4 +1,4 @@
-"""Keep ITK's own remarks off the user's terminal: what matters in them is found and said in plain words."""
+"""ITK's process-wide switches, changed for a while and put back: its remarks on the terminal, its threads."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ def quiet_itk() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let ITK work on one thread, for sums whose last digits depend on how many share them.
+
+    A filter's own thread count is not enough: the registration metric takes the process-wide one.
+    """
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def last_line(error: Exception) -> str:

@@ -8,12 +8,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images.itk_messages import last_line, quiet_itk
+from LesionLensLib.images.itk_messages import last_line, quiet_itk, single_thread
 from LesionLensLib.images.volume import Volume
 
 TRANSFORM_SUFFIXES = (".txt", ".tfm", ".h5", ".hdf5", ".mat", ".xfm")
 _HISTOGRAM_BINS = 48
-_SAMPLES = 60_000
+_SAMPLES = 200_000
 _ITERATIONS = 200
 
 
@@ -66,9 +66,9 @@ def register_rigid(fixed: Volume, moving: Volume, seed: int = 0) -> sitk.Transfo
     """
     fixed_image = sitk.Cast(fixed.to_sitk(), sitk.sitkFloat32)
     moving_image = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
-    method = _method(fixed, seed)
     try:
-        with quiet_itk():
+        with quiet_itk(), single_thread():
+            method = _method(fixed, seed)
             method.SetInitialTransform(_best_start(method, fixed_image, moving_image), inPlace=False)
             found = sitk.CompositeTransform(method.Execute(fixed_image, moving_image)).GetNthTransform(0)
     except RuntimeError as error:
@@ -82,7 +82,6 @@ def register_rigid(fixed: Volume, moving: Volume, seed: int = 0) -> sitk.Transfo
 
 def _method(fixed: Volume, seed: int) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_HISTOGRAM_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
     # ITK takes seed 0 for "by the clock".
@@ -93,7 +92,7 @@ def _method(fixed: Volume, seed: int) -> sitk.ImageRegistrationMethod:
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([4, 2, 1])
-    method.SetSmoothingSigmasPerLevel([3.0, 1.5, 0.0])
+    method.SetSmoothingSigmasPerLevel([3.0, 1.0, 0.0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     return method
 
