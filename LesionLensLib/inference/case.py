@@ -1,0 +1,101 @@
+"""The images of one visit: read, hashed, and tied together by transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from LesionLensLib.catalogue import ModelCard
+from LesionLensLib.errors import UserError
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images.read import read_volume
+from LesionLensLib.images.register import read_transform, register_rigid
+from LesionLensLib.images.resample import resample
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.jobs import SegmentJob
+from LesionLensLib.report import hash_of, input_entry
+
+
+@dataclass(frozen=True)
+class Case:
+    """The channels by role in the model's order, the brain mask if one was given, and the report's entries for them.
+
+    `transforms` maps a role to the ITK transform from points of the reference channel to points of that channel.
+    """
+
+    volumes: Mapping[str, Volume]
+    brain_mask: Volume | None
+    transforms: Mapping[str, sitk.Transform]
+    entries: tuple[dict[str, Any], ...]
+
+    def on_grid(self, role: str, grid: Grid) -> Volume:
+        """Return one channel sampled once, linearly, on a grid in the reference channel's space."""
+        return resample(self.volumes[role], grid, "linear", self.transforms.get(role))
+
+
+def check_roles(job: SegmentJob, card: ModelCard) -> None:
+    """Raise `UserError` unless the job gives exactly the channels the model wants."""
+    given = set(job.input_paths)
+    wanted = ", ".join(card.roles)
+    unknown = sorted(given - set(card.roles))
+    if unknown:
+        raise UserError(f"{card.id} has no channel {unknown[0]}.", f"Its channels are: {wanted}.")
+    missing = [role for role in card.roles if role not in given]
+    if missing:
+        raise UserError(
+            f"{card.id} also needs {' and '.join(missing)}.", f"Add {' '.join(f'--input {r}=PATH' for r in missing)}."
+        )
+
+
+def read_case(job: SegmentJob, card: ModelCard) -> Case:
+    """Read every channel, the brain mask and the given transforms; raises `UserError` for the first that fails."""
+    paths = {role: Path(job.input_paths[role]) for role in card.roles}
+    volumes = {role: read_volume(path) for role, path in paths.items()}
+    entries = [input_entry(role, path, volumes[role].grid) for role, path in paths.items()]
+    _refuse_twins(entries)
+    mask = None
+    if job.brain_mask is not None:
+        mask = read_volume(job.brain_mask)
+        entries.append(input_entry("brain", Path(job.brain_mask), mask.grid))
+    transforms = {role: read_transform(path) for role, path in job.transforms}
+    return Case(volumes, mask, transforms, tuple(entries))
+
+
+def register_case(case: Case, card: ModelCard, seed: int) -> Case:
+    """Return the case with a rigid transform for every channel that has none yet."""
+    reference = case.volumes[card.reference_role]
+    found = {
+        role: register_rigid(reference, volume, seed)
+        for role, volume in case.volumes.items()
+        if role != card.reference_role and role not in case.transforms
+    }
+    return Case(case.volumes, case.brain_mask, {**case.transforms, **found}, case.entries)
+
+
+def describe_transforms(job: SegmentJob, case: Case) -> dict[str, dict[str, Any]]:
+    """Return for the report how each channel was laid over the reference: by headers, by a file, by registration."""
+    given = dict(job.transforms)
+    described: dict[str, dict[str, Any]] = {}
+    for role in case.volumes:
+        if role in given:
+            described[role] = {"source": "file", "sha256": hash_of(Path(given[role]))}
+        elif role in case.transforms:
+            parameters = [round(float(p), 6) for p in case.transforms[role].GetParameters()]
+            described[role] = {"source": "rigid registration", "parameters": parameters}
+        else:
+            described[role] = {"source": "headers"}
+    return described
+
+
+def _refuse_twins(entries: list[dict[str, Any]]) -> None:
+    roles: dict[str, str] = {}
+    for entry in entries:
+        twin = roles.setdefault(entry["sha256"], entry["role"])
+        if twin != entry["role"]:
+            raise UserError(
+                f"{twin} and {entry['role']} are the same image.", "Give the image of each contrast its own role."
+            )

@@ -1,0 +1,38 @@
+# A fresh machine needs python3 (3.11, 3.12 or 3.13, with venv) and make; no display, no GPU, no root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LESIONLENS_DATA ?= ../shared/data
+DEMO_CASE ?= lj_p07
+# A machine without GPU wants the CPU build of torch, which is not on the Python Package Index: name an index or a
+# folder of wheels that has it, for example `make demo TORCH_INDEX=URL`; torch's own install page gives the URL.
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint bench package pictures clean
+
+demo: $(STAMP)
+	$(BIN)/python Testing/tools/demo.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m pytest
+
+bench: $(STAMP)
+	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python Testing/Benchmarks/run.py
+
+package: $(STAMP)
+	$(BIN)/python Testing/tools/package.py
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  "error: Python 3.11, 3.12 or 3.13 is needed, this is %d.%d\nremedy: make PYTHON=/path/to/python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist demo benchmarks.json *.egg-info

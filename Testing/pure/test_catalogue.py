@@ -1,0 +1,116 @@
+"""Model cards are checked field by field, and ids never lead out of the models folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_model import tiny_card
+
+from LesionLensLib.catalogue import ModelCard, find_card, list_cards, models_root, read_card, verify_weights
+from LesionLensLib.errors import UserError
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "Models"
+    monkeypatch.setenv("LESIONLENS_MODELS", str(folder))
+    write_card(folder / "tiny-ms", tiny_card())
+    return folder
+
+
+def test_a_shipped_model_is_found_by_id_with_its_channels_in_order(root: Path) -> None:
+    card = find_card("tiny-ms")
+    assert isinstance(card, ModelCard)
+    assert card.roles == ("T1", "T2", "FLAIR")
+    assert card.spacing_mm == (2.0, 2.0, 2.0)
+    assert card.labels[0].color == (0.9, 0.3, 0.2)
+    assert card.channel("T1").tissue_order == ("csf", "grey_matter", "white_matter")
+    assert card.folder == (root / "tiny-ms").resolve()
+
+
+def test_the_list_holds_every_folder_with_a_card_and_nothing_else(root: Path) -> None:
+    (root / "notes").mkdir()
+    write_card(root / "a-model", tiny_card() | {"id": "a-model"})
+    assert [card.id for card in list_cards()] == ["a-model", "tiny-ms"]
+
+
+def test_without_the_variable_the_models_lie_beside_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LESIONLENS_MODELS", raising=False)
+    assert models_root().parts[-2:] == ("Resources", "Models")
+
+
+def test_a_users_own_model_folder_is_taken_by_its_path(root: Path, tmp_path: Path) -> None:
+    own = write_card(tmp_path / "my models" / "own", tiny_card() | {"id": "own"})
+    assert find_card(str(own)).id == "own"
+
+
+@pytest.mark.parametrize("name", ["nothing", "../tiny-ms", "tiny-ms/../tiny-ms", "", ".", "a\0b", "x" * 5000])
+def test_a_name_that_is_neither_id_nor_model_folder_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        find_card(name)
+    assert "tiny-ms" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"schema": 99}, "schema"),
+        ({"id": "../evil"}, "id"),
+        ({"channel_def": []}, "channel_def"),
+        ({"channel_def": [{"role": "T1"}, {"role": "T1"}]}, "channel_def"),
+        ({"reference_role": "PET"}, "reference_role"),
+        ({"network": "rsanet"}, "network"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"spacing_mm": [1, 1]}, "spacing_mm"),
+        ({"spacing_mm": [1, 1, 0]}, "spacing_mm"),
+        ({"evidence": "magic"}, "evidence"),
+        ({"labels": [{"value": 0, "id": "a", "name": "b"}]}, "label"),
+        ({"weights": {"file": "../../etc/passwd", "sha256": "0" * 64, "bytes": 1}}, "file"),
+        ({"weights": {"file": "/etc/x.safetensors", "sha256": "0" * 64, "bytes": 1}}, "file"),
+        ({"weights": {"file": "w.pkl", "sha256": "0" * 64, "bytes": 1}}, "file"),
+        ({"weights": {"file": "w.safetensors", "sha256": "abc", "bytes": 1}}, "sha256"),
+        ({"expects_skull_stripped": 1}, "expects_skull_stripped"),
+    ],
+)
+def test_a_wrong_card_is_refused_with_the_name_of_the_field(tmp_path: Path, change: dict[str, Any], field: str) -> None:
+    folder = write_card(tmp_path / "model", tiny_card() | change)
+    with pytest.raises(UserError, match=field):
+        read_card(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\ufffe"])
+def test_a_card_that_is_no_json_object_is_a_user_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "card.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError):
+        read_card(tmp_path)
+
+
+def test_fields_of_later_versions_are_kept_instead_of_refused(tmp_path: Path) -> None:
+    card = read_card(write_card(tmp_path / "model", tiny_card() | {"network_data_format": {"inputs": {}}}))
+    assert card.extra == {"network_data_format": {"inputs": {}}}
+
+
+def test_weights_match_only_when_every_byte_does(tiny_model: Path, tmp_path: Path) -> None:
+    assert verify_weights(read_card(tiny_model))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    content = bytearray((tiny_model / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(content)
+    (copy / "card.json").write_bytes((tiny_model / "card.json").read_bytes())
+    assert not verify_weights(read_card(copy))
+    (copy / "weights.safetensors").unlink()
+    assert not verify_weights(read_card(copy))
