@@ -130,6 +130,11 @@ def environment_versions() -> dict[str, str | None]:
 
 def peak_memory_mb() -> float | None:
     """Return the largest resident memory of this process so far in MiB; None where Python cannot ask (Windows)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not `ru_maxrss`: on Linux a child starts with its parent's figure, so a run begun by Slicer reported Slicer's.
+        kib = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+        return round(int(kib.group(1)) / 1024.0, 1) if kib else None
     if sys.platform == "win32":
         return None
     import resource
