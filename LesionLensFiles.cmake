@@ -1,0 +1,55 @@
+# Written by Testing/tools/file_lists.py; a test compares it with the disk.
+
+set(LESIONLENS_PYTHON_SCRIPTS
+  LesionLensLib/__init__.py
+  LesionLensLib/card_schema.py
+  LesionLensLib/catalogue.py
+  LesionLensLib/errors.py
+  LesionLensLib/geometry.py
+  LesionLensLib/images/__init__.py
+  LesionLensLib/images/dicom_series.py
+  LesionLensLib/images/identity.py
+  LesionLensLib/images/itk_messages.py
+  LesionLensLib/images/meta_header.py
+  LesionLensLib/images/nifti_header.py
+  LesionLensLib/images/read.py
+  LesionLensLib/images/register.py
+  LesionLensLib/images/resample.py
+  LesionLensLib/images/segmentation_file.py
+  LesionLensLib/images/volume.py
+  LesionLensLib/images/write.py
+  LesionLensLib/inference/__init__.py
+  LesionLensLib/inference/lesions.py
+  LesionLensLib/inference/normalize.py
+  LesionLensLib/inputs/__init__.py
+  LesionLensLib/interrupts.py
+  LesionLensLib/jobs.py
+  LesionLensLib/networks/__init__.py
+  LesionLensLib/networks/group_norm.py
+  LesionLensLib/networks/losses.py
+  LesionLensLib/networks/non_local.py
+  LesionLensLib/networks/rsanet.py
+  LesionLensLib/networks/slice_attention.py
+  LesionLensLib/networks/unet_blocks.py
+  LesionLensLib/progress.py
+  LesionLensLib/report.py
+  LesionLensLib/results.py
+  LesionLensLib/scene/__init__.py
+  LesionLensLib/scene/resources.py
+  LesionLensLib/scene/stand_alone.py
+  LesionLensLib/scene/start.py
+  LesionLensLib/scene/terminology.py
+  LesionLensLib/training/__init__.py
+  LesionLensLib/training/augmentation.py
+  LesionLensLib/training/brain.py
+  LesionLensLib/training/healing.py
+  LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/planting.py
+  LesionLensLib/training/sources.py
+  )
+
+set(LESIONLENS_RESOURCES
+  Resources/Icons/LesionLens.png
+  Resources/Terminology/LesionLens-LesionTypes.term.json
+  Resources/Terminology/LesionLens-Regions.term.json
+  )

@@ -1,0 +1,177 @@
+"""The qMRML widgets that the panels use, on the real scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+from PySide6.QtCore import Property, Signal
+
+CREATE = "create"
+
+
+class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+    """A widget that hands its scene on to the widgets connected to its signal."""
+
+    SIGNALS = {"mrmlSceneChanged(vtkMRMLScene*)"}
+    mrmlSceneChanged = Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+
+class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):  # noqa: N801
+    """What the application gives a panel as its parent."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.isEntered = False
+
+
+class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+    """Lists the nodes of some classes; disabled until it has a scene; selects by itself only where None is no choice."""
+
+    SIGNALS = {
+        "currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)", "currentNodeIDChanged(QString)",
+        "nodeAddedByUser(vtkMRMLNode*)", "nodeActivated(vtkMRMLNode*)",
+    }  # fmt: skip
+    currentNodeChanged = Signal(object)
+    currentNodeIDChanged = Signal(str)
+    nodeAddedByUser = Signal(object)
+    nodeActivated = Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._box = QtWidgets.QComboBox()
+        self._box.setSizeAdjustPolicy(QtWidgets.QComboBox.AdjustToMinimumContentsLengthWithIcon)
+        layout.addWidget(self._box)
+        policy = QtWidgets.QSizePolicy
+        self.setSizePolicy(policy(policy.Preferred, policy.Fixed, policy.ComboBox))
+        self._scene: Any = None
+        self._observations: list[tuple[Any, int]] = []
+        self._types: list[str] = []
+        self._flags = {"none": False, "add": True, "remove": True, "rename": False, "edit": False, "hidden": False,
+                       "children": True, "select": True}  # fmt: skip
+        self._base_name = ""
+        self._shown_id = ""
+        self._box.currentIndexChanged.connect(self._on_index)
+        self.setEnabled(False)
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for observed, tag in self._observations:
+            observed.RemoveObserver(tag)
+        self._scene, self._observations = scene, []
+        if scene is not None:
+            kind = slicer.vtkMRMLScene
+            for event in (kind.NodeAddedEvent, kind.NodeRemovedEvent, kind.EndImportEvent, kind.EndCloseEvent,
+                          kind.EndBatchProcessEvent):  # fmt: skip
+                self._observations.append((scene, scene.AddObserver(event, lambda *_: self._refill())))
+        self.setEnabled(scene is not None)
+        self._refill()
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self._shown_id) if self._scene is not None and self._shown_id else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        self.setCurrentNodeID(node.GetID() if node is not None else "")
+
+    def setCurrentNodeID(self, node_id: str) -> None:
+        index = self._box.findData(node_id) if node_id else -1
+        self._box.setCurrentIndex(index if index >= 0 else (0 if self._flags["none"] else -1))
+
+    def nodeCount(self) -> int:
+        return len(self._nodes())
+
+    def addNode(self, node_type: str = "") -> Any:
+        node = self._scene.AddNewNodeByClass(node_type or self._types[0], self._base_name)
+        if self._flags["select"]:
+            self.setCurrentNode(node)
+        self.nodeAddedByUser.emit(node)
+        return node
+
+    def _nodes(self) -> list[Any]:
+        if self._scene is None:
+            return []
+        nodes = (self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes()))
+        return [node for node in nodes if self._is_offered(node)]
+
+    def _is_offered(self, node: Any) -> bool:
+        if node.GetHideFromEditors() and not self._flags["hidden"]:
+            return False
+        if self._flags["children"]:
+            return any(node.IsA(name) for name in self._types)
+        return node.GetClassName() in self._types
+
+    def _refill(self) -> None:
+        if self._scene is not None and self._scene.IsBatchProcessing():
+            return
+        keep = self._shown_id
+        self._box.blockSignals(True)
+        self._box.clear()
+        if self._flags["none"]:
+            self._box.addItem("None", "")
+        for node in self._nodes():
+            self._box.addItem(node.GetName(), node.GetID())
+        if self._flags["add"]:
+            self._box.addItem("Create new...", CREATE)
+        found = self._box.findData(keep) if keep else -1
+        self._box.setCurrentIndex(found if found >= 0 else 0)
+        self._box.blockSignals(False)
+        self._on_index(self._box.currentIndex)
+
+    def _on_index(self, index: int) -> None:
+        data = self._box.itemData(index) or ""
+        if data == CREATE:
+            if self._box.hasFocus():
+                self.addNode()
+                return
+            data = ""
+        if data != self._shown_id:
+            self._shown_id = data
+            self.currentNodeChanged.emit(self.currentNode())
+            self.currentNodeIDChanged.emit(data)
+
+    def _set_types(self, types: Any) -> None:
+        self._types = list(types)
+        self._refill()
+
+    def _set_flag(self, name: str, value: bool) -> None:
+        self._flags[name] = bool(value)
+        self._refill()
+
+    def _set_base_name(self, name: str) -> None:
+        self._base_name = name
+
+    currentNodeID = Property(str, lambda self: self._shown_id, setCurrentNodeID)
+    nodeTypes = Property("QStringList", lambda self: list(self._types), _set_types)
+    baseName = Property(str, lambda self: self._base_name, _set_base_name)
+    noneEnabled = Property(bool, lambda s: s._flags["none"], lambda s, v: s._set_flag("none", v))
+    addEnabled = Property(bool, lambda s: s._flags["add"], lambda s, v: s._set_flag("add", v))
+    removeEnabled = Property(bool, lambda s: s._flags["remove"], lambda s, v: s._set_flag("remove", v))
+    renameEnabled = Property(bool, lambda s: s._flags["rename"], lambda s, v: s._set_flag("rename", v))
+    editEnabled = Property(bool, lambda s: s._flags["edit"], lambda s, v: s._set_flag("edit", v))
+    showHidden = Property(bool, lambda s: s._flags["hidden"], lambda s, v: s._set_flag("hidden", v))
+    showChildNodeTypes = Property(bool, lambda s: s._flags["children"], lambda s, v: s._set_flag("children", v))
+    selectNodeUponCreation = Property(bool, lambda s: s._flags["select"], lambda s, v: s._set_flag("select", v))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(f"Attribute '{name}' does not exist on qMRMLNodeComboBox")
+        QtCore.QObject.__setattr__(self, name, value)
+
+
+MRML_WIDGETS = (qMRMLWidget, qSlicerScriptedLoadableModuleWidget, qMRMLNodeComboBox)
