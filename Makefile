@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: demo test lint bench package pictures clean
 
 demo: $(STAMP)
-	$(BIN)/python Testing/tools/demo.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
+	$(BIN)/python -m LesionLensLib.cli.demo --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
 
 test: $(STAMP)
 	$(BIN)/ruff check .

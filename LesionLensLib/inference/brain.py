@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.inference.brain_network import find_brain
 from LesionLensLib.inference.foreground import head_mask, is_skull_stripped, nonzero_mask
 
 
@@ -21,12 +23,19 @@ class BrainMask:
     method: str
 
 
-def estimate_brain_mask(channels: Mapping[str, Volume], card: ModelCard) -> BrainMask:
+def estimate_brain_mask(
+    channels: Mapping[str, Volume], card: ModelCard, weights: Mapping[str, torch.Tensor]
+) -> BrainMask:
     """Find the brain in channels that all lie on one grid turned to patient axes (`Grid.closest_to_lps`).
 
-    An image that was stripped before keeps its own outline; otherwise the whole head is taken.
+    An image that was stripped before keeps its own outline; else the model's small brain network decides; a model
+    without one takes the whole head.
     """
     reference = channels[card.reference_role]
     if is_skull_stripped(reference):
         return BrainMask(nonzero_mask(reference), "stripped image")
+    if weights:
+        return BrainMask(
+            find_brain({role: channels[role] for role in card.roles}, card.reference_role, weights), "network"
+        )
     return BrainMask(head_mask(reference), "head")

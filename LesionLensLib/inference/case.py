@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,22 @@ from LesionLensLib.images.volume import Volume
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.report import hash_of, input_entry
 
+REGISTRATION_FILE = "transforms/{}.tfm"
+
 
 @dataclass(frozen=True)
 class Case:
     """The channels by role in the model's order, the brain mask if one was given, and the report's entries for them.
 
-    `transforms` maps a role to the ITK transform from points of the reference channel to points of that channel.
+    `transforms` maps a role to the ITK transform from points of the reference channel to points of that channel;
+    `registered` names the roles whose transform was found here rather than given.
     """
 
     volumes: Mapping[str, Volume]
     brain_mask: Volume | None
     transforms: Mapping[str, sitk.Transform]
     entries: tuple[dict[str, Any], ...]
+    registered: tuple[str, ...] = ()
 
     def on_grid(self, role: str, grid: Grid) -> Volume:
         """Return one channel sampled once, linearly, on a grid in the reference channel's space."""
@@ -73,7 +77,21 @@ def register_case(case: Case, card: ModelCard, seed: int) -> Case:
         for role, volume in case.volumes.items()
         if role != card.reference_role and role not in case.transforms
     }
-    return Case(case.volumes, case.brain_mask, {**case.transforms, **found}, case.entries)
+    return replace(case, transforms={**case.transforms, **found}, registered=tuple(found))
+
+
+def write_registrations(folder: Path, case: Case) -> None:
+    """Write every transform found by registration as an ITK text file; those the user gave are the user's."""
+    for role in case.registered:
+        path = folder / REGISTRATION_FILE.format(role)
+        path.parent.mkdir(exist_ok=True)
+        sitk.WriteTransform(case.transforms[role], str(path))
+
+
+def transform_files(folder: Path, job: SegmentJob, case: Case) -> dict[str, str]:
+    """Return for each role with a transform the file that holds it, after `write_registrations`."""
+    found = {role: str(folder / REGISTRATION_FILE.format(role)) for role in case.registered}
+    return {**dict(job.transforms), **found}
 
 
 def describe_transforms(job: SegmentJob, case: Case) -> dict[str, dict[str, Any]]:
@@ -83,9 +101,8 @@ def describe_transforms(job: SegmentJob, case: Case) -> dict[str, dict[str, Any]
     for role in case.volumes:
         if role in given:
             described[role] = {"source": "file", "sha256": hash_of(Path(given[role]))}
-        elif role in case.transforms:
-            parameters = [round(float(p), 6) for p in case.transforms[role].GetParameters()]
-            described[role] = {"source": "rigid registration", "parameters": parameters}
+        elif role in case.registered:
+            described[role] = {"source": "rigid registration", "path": REGISTRATION_FILE.format(role)}
         else:
             described[role] = {"source": "headers"}
     return described

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,28 +11,38 @@ from torch import nn
 
 from LesionLensLib.catalogue import ModelCard, load_weights
 from LesionLensLib.errors import UserError
+from LesionLensLib.inference.brain_network import PREFIX
 from LesionLensLib.networks.rsanet import RSANet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"rsanet": RSANet}
 
 
-def load_network(card: ModelCard) -> nn.Module:
-    """Return the card's network in evaluation mode with its weights in fp32 on the CPU.
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode, and the weights of the small one that finds the brain (empty if there is none)."""
+
+    network: nn.Module
+    brain_weights: Mapping[str, torch.Tensor]
+
+
+def load_model(card: ModelCard) -> Model:
+    """Return the card's networks with their weights in fp32 on the CPU.
 
     Raises `UserError` where the card's description fits no network of this program or not the weights, and
     `EnvironmentFault` where the weights file is damaged.
     """
     weights = load_weights(card)
+    brain_weights = {name.removeprefix(PREFIX): t for name, t in weights.items() if name.startswith(PREFIX)}
     network = build_network(card.network)
     try:
-        network.load_state_dict(weights, strict=True)
+        network.load_state_dict({n: t for n, t in weights.items() if not n.startswith(PREFIX)}, strict=True)
     except RuntimeError as error:
         raise UserError(
             f"The weights of {card.id} do not fit the network its card describes.",
             "Correct the network in card.json or get the model again.",
             str(error),
         ) from error
-    return network.eval()
+    return Model(network.eval(), brain_weights)
 
 
 def build_network(description: Mapping[str, Any]) -> nn.Module:

@@ -1,0 +1,85 @@
+"""`make demo`: the main job on a real case where there is one, else on the project's own phantom."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from LesionLensLib.cli.main import main as lesionlens
+
+ROLES = ("T1", "T2", "FLAIR")
+PHANTOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class DemoCase:
+    """The images of the demonstration by role, what they are in one sentence, and the true lesions where known."""
+
+    inputs: dict[str, Path]
+    story: str
+    truth: Path | None = None
+    transforms: dict[str, Path] = field(default_factory=dict)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration and print a table of results; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description="Segment one case and draw its scene.")
+    parser.add_argument("--data", type=Path, help="folder with real cases; without it the phantom is used")
+    parser.add_argument("--case", default="lj_p07", help="which real case (default: lj_p07)")
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="where to write (default: demo)")
+    options = parser.parse_args(arguments)
+    case = find_real_case(options.data, options.case) or make_phantom_case(options.output / "phantom")
+    print(case.story)
+    result = options.output / "segment"
+    call = ["segment", *(f"--input={role}={path}" for role, path in case.inputs.items())]
+    call += [f"--transform={role}={path}" for role, path in case.transforms.items()]
+    code = lesionlens([*call, "--output", str(result), "--scene", "--overwrite"])
+    if code == 0:
+        for path in sorted(result.glob("views/*.png")):
+            print(f"picture  {path}")
+        if case.truth is not None:
+            print(f"Dice against the known lesions: {dice_of(result, case.truth):.2f}")
+        print("This version ends here: predict and explain come next.")
+    return code
+
+
+def find_real_case(data: Path | None, name: str) -> DemoCase | None:
+    """Return the case folder called `name` below `data/ms`, or None where there is none with all three contrasts."""
+    if data is None or not (data / "ms").is_dir():
+        return None
+    for folder in sorted((data / "ms").glob("*/")):
+        inputs = {role: folder / name / f"{role}.nii.gz" for role in ROLES}
+        if all(path.is_file() for path in inputs.values()):
+            truth = folder / name / "lesion.nii.gz"
+            files = {role: folder / name / f"{role}_to_FLAIR.txt" for role in ROLES}
+            transforms = {role: path for role, path in files.items() if path.is_file()}
+            return DemoCase(inputs, f"Real MRI of case {name}.", truth if truth.is_file() else None, transforms)
+    print(f"There is no case {name} with T1, T2 and FLAIR in the data folder; the phantom is used.", file=sys.stderr)
+    return None
+
+
+def make_phantom_case(folder: Path) -> DemoCase:
+    """Write the seeded phantom into `folder` and return it as a case."""
+    from LesionLensLib.phantom import write_head_phantom
+
+    paths = write_head_phantom(folder, PHANTOM_SEED)
+    inputs = {role: Path(paths[role]) for role in ROLES}
+    return DemoCase(inputs, "A simulated head with planted lesions, made on this computer.", Path(paths["lesion"]))
+
+
+def dice_of(result: Path, truth: Path) -> float:
+    """Return the Dice overlap of a written segmentation with the true lesions, which lie on the same grid."""
+    from LesionLensLib.images.read import read_volume
+    from LesionLensLib.inference.segment import SEGMENTATION_FILE
+    from LesionLensLib.metrics import block_counts, dice
+
+    known = read_volume(truth)
+    found = read_volume(result / SEGMENTATION_FILE)
+    return dice(block_counts(found.array != 0, known.array != 0, known.grid.spacing_mm))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
