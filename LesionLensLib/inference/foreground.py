@@ -23,7 +23,7 @@ def is_skull_stripped(volume: Volume) -> bool:
 
 def nonzero_mask(volume: Volume) -> NDArray[np.bool_]:
     """Return the largest connected part of the voxels that are not 0, holes filled; `(k, j, i)`."""
-    return _solid(volume.array != 0)
+    return largest_part(volume.array != 0)
 
 
 def head_mask(volume: Volume) -> NDArray[np.bool_]:
@@ -32,10 +32,11 @@ def head_mask(volume: Volume) -> NDArray[np.bool_]:
     Source: Otsu, IEEE Trans. Systems, Man and Cybernetics 9(1), 1979.
     """
     image = sitk.GetImageFromArray(volume.array.astype(np.float32))
-    return _solid(sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1)) != 0)
+    return largest_part(sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1)) != 0)
 
 
-def _solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the largest 6-connected part of a mask `(k, j, i)` with its holes filled."""
     labels, count = ndimage.label(mask)
     if count == 0:
         return mask

@@ -1,0 +1,61 @@
+"""A table of cases: `case,patient,<role>...,lesion,label,split`, paths absolute or relative to the table itself."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from LesionLensLib.errors import UserError
+
+FIXED_COLUMNS = ("case", "patient", "label", "split")
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One case; `files` maps a column such as T1, lesion or brain to its path, and lacks columns left empty."""
+
+    case: str
+    patient: str
+    split: str = ""
+    label: str = ""
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def has(self, *columns: str) -> bool:
+        """Whether a file is given for every one of `columns`."""
+        return all(column in self.files for column in columns)
+
+
+def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
+    """Read a manifest; raises `UserError` for a missing table, missing columns, a repeated case or a missing file."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            records = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        message = f"The manifest {path.name} cannot be read."
+        raise UserError(message, "Give a CSV table of cases.", str(error)) from error
+    if not {"case", "patient"} <= set(columns):
+        raise UserError(f"The manifest {path.name} lacks the columns case and patient.", "Add them to its first line.")
+    rows = tuple(_row(record, path.parent) for record in records)
+    names = [row.case for row in rows]
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise UserError(f"The manifest has the case {name!r} empty or twice.", "Give every line its own case name.")
+    return rows
+
+
+def _row(record: dict[str, str | None], folder: Path) -> ManifestRow:
+    values = {column: (value or "").strip() for column, value in record.items() if isinstance(column, str)}
+    files = {}
+    for column, value in values.items():
+        if column in FIXED_COLUMNS or not value:
+            continue
+        files[column] = folder / value
+        if not files[column].exists():
+            raise UserError(
+                f"The manifest names a file that does not exist, column {column} of case {values['case']}.",
+                "Correct the path; relative paths start at the manifest's own folder.",
+            )
+    return ManifestRow(values["case"], values["patient"], values.get("split", ""), values.get("label", ""), files)

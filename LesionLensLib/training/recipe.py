@@ -1,0 +1,79 @@
+"""A training recipe: every choice that made a set of weights, in one frozen, serialisable value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from LesionLensLib.errors import UserError
+from LesionLensLib.training.augmentation import AugmentationRange
+from LesionLensLib.training.planting import PlantingRange
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How RSANet is trained (Zhang et al. 2019, section 3.1, adapted to one labelled patient).
+
+    The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
+    1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
+    labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training.
+    `dice_weight` 0 is the loss of the paper alone.
+    """
+
+    base_width: int = 16
+    attention: str = "111"
+    kind: str = "rsa"
+    dropout: float = 0.0
+    steps: int = 1800
+    crops_per_volume: int = 3
+    crop: tuple[int, int, int] = (64, 80, 64)
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    warm_up_steps: int = 50
+    loss_reading: str = "intent"
+    lesion_share: float = 0.01
+    dice_weight: float = 1.0
+    lesion_crop_chance: float = 0.6
+    real_share: float = 0.3
+    planted_per_brain: int = 10
+    averaging: float = 0.99
+    held_out_outlines: tuple[str, ...] = ("lj_p05", "lj_p13", "lj_p21", "lj_p28")
+    seed: int = 0
+    planting: PlantingRange = field(default_factory=PlantingRange)
+    augmentation: AugmentationRange = field(default_factory=AugmentationRange)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for YAML and JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Recipe:
+        """Rebuild a recipe; raises `UserError` for a setting that does not exist."""
+        values = dict(record)
+        for name, kind in (("planting", PlantingRange), ("augmentation", AugmentationRange)):
+            if name in values:
+                values[name] = kind(**_checked(values[name], kind, name))
+        return cls(**_checked(values, cls, "recipe"))
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a YAML recipe; raises `UserError` when it is missing or not a mapping of settings."""
+        import yaml
+
+        try:
+            record = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            message = f"The recipe {path.name} cannot be read."
+            raise UserError(message, "Give a YAML file of settings.", str(error)) from error
+        if not isinstance(record, dict):
+            raise UserError(f"The recipe {path.name} holds no settings.", "Give a YAML file of `name: value` lines.")
+        return cls.from_dict(record)
+
+
+def _checked(record: dict[str, Any], kind: type[Any], where: str) -> dict[str, Any]:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(record) - known)
+    if unknown:
+        raise UserError(f"The {where} has no setting called {unknown[0]}.", f"Use one of: {', '.join(sorted(known))}.")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}

@@ -1,0 +1,110 @@
+"""Read the real brains that the training set is built from, and bring them onto 1 mm grids of a common orientation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images import Volume, read_transform, read_volume, resample
+from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray, classify_tissue
+from LesionLensLib.training.healing import find_hyperintense_tissue
+
+SPACING_MM = (1.0, 1.0, 1.0)
+MARGIN_MM = 6
+
+
+def read_labelled_brain(folder: Path) -> Brain:
+    """Read a case with a complete lesion label, whose files all lie on one 1 mm grid."""
+    volumes = {role: read_volume(folder / f"{role}.nii.gz") for role in (*CHANNELS, "lesion", "brain")}
+    channels = np.stack([volumes[role].array for role in CHANNELS]).astype(np.float32)
+    brain = volumes["brain"].array > 0
+    lesion = volumes["lesion"].array > 0
+    tissue = classify_tissue(channels, brain, ndimage.binary_dilation(lesion, iterations=1))
+    suspect = find_hyperintense_tissue(channels, brain, tissue) & ~lesion
+    return Brain(folder.name, folder.name, channels, volumes["FLAIR"].grid, brain, tissue, suspect, lesion)
+
+
+def read_native_brain(folder: Path) -> Brain:
+    """Read a visit as it left the scanner (head with skull, each contrast on its own grid), at 1 mm around the brain.
+
+    Its lesions are not labelled; what FLAIR and T2 show too bright, and what is known to have changed, is `suspect`.
+    """
+    flair, brain = read_volume(folder / "FLAIR.nii.gz"), read_volume(folder / "brain.nii.gz")
+    grid = _box_around(brain).with_spacing(SPACING_MM)
+    others = [
+        resample(read_volume(folder / f"{r}.nii.gz"), grid, "linear", read_transform(folder / f"{r}_to_FLAIR.txt"))
+        for r in ("T1", "T2")
+    ]
+    channels = np.stack([v.array for v in (*others, resample(flair, grid, "linear"))]).astype(np.float32)
+    mask = resample(brain, grid, "nearest").array > 0
+    tissue = classify_tissue(_even(channels, mask), mask, np.zeros_like(mask))
+    changed = resample(read_volume(folder / "lesion_change.nii.gz"), grid, "nearest").array > 0
+    suspect = find_hyperintense_tissue(_even(channels, mask), mask, tissue)
+    suspect |= ndimage.binary_dilation(changed, iterations=1)
+    patient = folder.name.rsplit("_", 1)[0]
+    return Brain(folder.name, patient, channels, grid, mask, tissue, suspect)
+
+
+def align(moving: Brain, fixed: Brain) -> sitk.Transform:
+    """Return the affine transform that maps points of `moving` to points of `fixed` (standard space), by FLAIR.
+
+    Only the place of lesion masks depends on it, so a few millimetres of error are harmless.
+    """
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(32)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(0.1)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 100, gradientMagnitudeTolerance=1e-6)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([4, 2])
+    method.SetSmoothingSigmasPerLevel([2, 1])
+    target, source = _stripped_flair(moving), _stripped_flair(fixed)
+    start = sitk.CenteredTransformInitializer(
+        target, source, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
+    )
+    method.SetInitialTransform(start, inPlace=False)
+    transform: sitk.Transform = method.Execute(target, source)
+    return transform
+
+
+def read_outline(path: Path) -> Volume:
+    """Read a lesion mask in standard space."""
+    return read_volume(path)
+
+
+def outline_on(brain: Brain, mask: Volume, to_standard: sitk.Transform, jitter: sitk.Transform) -> BoolArray:
+    """Bring a lesion mask of standard space onto the grid of `brain` (D, H, W), moved by a random `jitter`."""
+    both = sitk.CompositeTransform([jitter, to_standard])
+    soft = Volume(mask.array.astype(np.float32), mask.grid)
+    inside: BoolArray = resample(soft, brain.grid, "linear", both).array > 0.5
+    return inside
+
+
+def _stripped_flair(brain: Brain) -> sitk.Image:
+    return Volume((brain.channels[2] * brain.brain).astype(np.float32), brain.grid).to_sitk()
+
+
+def _box_around(mask: Volume) -> Grid:
+    """Return the part of the mask's grid that holds it, with a margin."""
+    ijk = np.argwhere(mask.array > 0)[:, ::-1]
+    margin = np.ceil(MARGIN_MM / np.array(mask.grid.spacing_mm)).astype(int)
+    lower = np.maximum(ijk.min(axis=0) - margin, 0)
+    upper = np.minimum(ijk.max(axis=0) + margin + 1, mask.grid.size)
+    return mask.grid.cropped([int(n) for n in lower], [int(n) for n in upper - lower])
+
+
+def _even(channels: FloatArray, brain: BoolArray) -> FloatArray:
+    """Divide out the slow change of brightness across the brain, which untouched scanner images still have."""
+    weight = ndimage.gaussian_filter(brain.astype(np.float32), 25)
+    out = channels.copy()
+    for index, channel in enumerate(channels):
+        logs = np.where(brain, np.log(np.maximum(channel, 1)), 0).astype(np.float32)
+        typical = np.median(logs[brain])
+        field = ndimage.gaussian_filter(np.where(brain, np.clip(logs - typical, -0.5, 0.5), 0), 25)
+        out[index] = channel / np.exp(field / np.maximum(weight, 1e-3))
+    return out
