@@ -6,6 +6,9 @@ from typing import Any
 
 import slicer
 
+SLICES = {"axial": ("Red", "Axial"), "coronal": ("Green", "Coronal"), "sagittal": ("Yellow", "Sagittal")}
+SCREEN_SIZE = (500, 500)
+
 
 def show_reference(reference: Any, focus_ras: tuple[float, float, float] | None) -> None:
     """Put the reference image in the background of all slice views and move them to a RAS point (mm).
@@ -17,6 +20,33 @@ def show_reference(reference: Any, focus_ras: tuple[float, float, float] | None)
     if focus_ras is not None:
         centred = slicer.vtkMRMLSliceNode.CenteredJumpSlice
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *_to_world(reference, focus_ras), centred)
+
+
+def slice_logic(name: str) -> Any:
+    """Return the logic of the slice view `name`, made with its node where no application has made it.
+
+    One logic a view: a second one on the same node loses that node's scene and logs warnings at every step.
+    """
+    app_logic = slicer.app.applicationLogic()
+    logic = app_logic.GetSliceLogicByLayoutName(name)
+    if logic is None:
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(app_logic)
+        app_logic.GetSliceLogics().AddItem(logic)
+        logic.SetMRMLScene(slicer.mrmlScene)
+        logic.AddSliceNode(name)
+    return logic
+
+
+def prepare_slices(reference: Any, focus_ras: tuple[float, float, float]) -> None:
+    """Set the three slice nodes, so that a saved scene opens at the lesion and not at the centre; nothing is drawn."""
+    for name, orientation in SLICES.values():
+        logic = slice_logic(name)
+        logic.GetSliceNode().SetOrientation(orientation)
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(reference.GetID())
+        logic.ResizeSliceNode(*SCREEN_SIZE)
+        logic.FitSliceToBackground()
+        logic.GetSliceNode().JumpSliceByOffsetting(*focus_ras)
 
 
 def _to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from LesionLensLib.errors import InternalFault
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.scene.hierarchy import add_folder, move_into
+from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing, move_into
 from LesionLensLib.scene.layout import show_reference
 from LesionLensLib.scene.probability import style_probability
 from LesionLensLib.scene.segments import largest_lesion_ras, load_segments
@@ -56,9 +56,16 @@ def show_result(
 
     `volumes` are the input volume nodes by role; without `reference_role` the one on the result's own grid is taken.
     `brain` is a mask for the surface that shows where the lesions lie. If the reference stands under a transform,
-    the result follows it. Raises `InternalFault` where the folder does not belong to these volumes.
+    the result follows it. Raises `InternalFault` where the folder does not belong to these volumes; after any error
+    the scene is as it was.
     """
-    folder = Path(folder)
+    with all_or_nothing():
+        return _show(Path(folder), volumes, reference_role, brain, context_surface)
+
+
+def _show(
+    folder: Path, volumes: Mapping[str, Any], reference_role: str | None, brain: Volume | None, context_surface: bool
+) -> SceneNodes:
     load_terminology()
     report_text = (folder / "report.json").read_text(encoding="utf-8")
     probability = read_volume(folder / "probability.nrrd")

@@ -16,7 +16,7 @@ from LesionLensLib.scene.terminology import BRAIN, LESION, find_term
 from LesionLensLib.scene.volumes import grid_of_node
 
 # Slicer's default of 0.5 shrinks lesions of a few voxels away.
-SURFACE_SMOOTHING = 0.2
+SURFACE_SMOOTHING = 0.35
 
 
 def load_segments(path: Path, name: str, reference: Any) -> Any:
@@ -109,8 +109,7 @@ def _show_outlines(node: Any) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetOpacity(1.0)
-    display.SetVisibility2DFill(True)
-    display.SetOpacity2DFill(0.12)
+    display.SetVisibility2DFill(False)  # the lesion's own grey values must stay visible
     display.SetVisibility2DOutline(True)
     display.SetOpacity2DOutline(1.0)
     display.SetSliceIntersectionThickness(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import colorsys
+import importlib.metadata
 import shutil
 import tempfile
 import types
@@ -80,6 +81,8 @@ def _import_slicer() -> Any:
 def _start_core(slicer: Any, home: Path) -> None:
     """Create the scene and every logic; the order is the application's, and it matters."""
     scene, app_logic = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
+    # Else scenes are marked as saved by version 4.0.0, and desktop Slicer converts them as if they were that old.
+    scene.SetVersion("Slicer {}.{}.{} {}".format(*importlib.metadata.version("slicer-core").split(".")))
     app_logic.SetHomeDirectory(str(home))
     app_logic.SetShareDirectory(SHARE)
     app_logic.SetTemporaryPath(tempfile.gettempdir())

@@ -17,8 +17,8 @@ from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
 
 WORKING_SPACING_MM = (2.0, 2.0, 2.0)
-COLOR = (0.87, 0.80, 0.74)
-OPACITY = 0.22
+COLOR = (0.80, 0.74, 0.70)
+OPACITY = 0.45
 
 
 def add_context_surface(reference: Volume, brain: Volume | None, name: str) -> Any | None:
@@ -40,6 +40,9 @@ def add_context_surface(reference: Volume, brain: Volume | None, name: str) -> A
     display = model.GetDisplayNode()
     display.SetColor(*COLOR)
     display.SetOpacity(OPACITY)
+    display.SetBackfaceCulling(True)  # the far wall behind the near one only greys the lesions
+    display.SetSpecular(0.35)
+    display.SetPower(25)
     display.SetVisibility2D(False)
     model.SetSelectable(False)  # a picture's frame, not something to measure or edit
     return model
@@ -72,6 +75,7 @@ def mask_surface(mask: NDArray[np.bool_], grid: Grid) -> Any:
     contour.SetInputData(image)
     contour.SetValue(0, 0.5)
     contour.ComputeNormalsOff()
+    contour.ComputeScalarsOff()  # Slicer would colour the model by them
     smoother = vtk.vtkWindowedSincPolyDataFilter()
     smoother.SetInputConnection(contour.GetOutputPort())
     smoother.SetNumberOfIterations(20)

@@ -1,0 +1,169 @@
+"""Tells whether two states of the scene say the same: what a saved and reloaded result must do."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from LesionLensLib.scene.hierarchy import nodes_in, subject_hierarchy
+from LesionLensLib.scene.segments import segment_ids
+from LesionLensLib.scene.volumes import grid_of_node
+
+Facts = dict[str, Any]
+ROUNDING = 6
+
+
+def describe_scene() -> dict[str, Facts]:
+    """Return what the scene's data nodes and folders hold, keyed by class and name, as plain comparable values."""
+    describers = {
+        "vtkMRMLScalarVolumeNode": _volume,
+        "vtkMRMLSegmentationNode": _segmentation,
+        "vtkMRMLTableNode": _table,
+        "vtkMRMLTextNode": _text,
+        "vtkMRMLModelNode": _model,
+        "vtkMRMLColorTableNode": _color_table,
+    }
+    scene = slicer.mrmlScene
+    facts: dict[str, Facts] = {}
+    for index in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(index)
+        describe = describers.get(node.GetClassName())
+        if describe is not None and node.GetSaveWithScene() and not _is_built_in(node):
+            facts[f"{node.GetClassName()} {node.GetName()}"] = {**_marks(node), **describe(node)}
+    return facts | _folders()
+
+
+def differences(before: dict[str, Facts], after: dict[str, Facts]) -> list[str]:
+    """Return one line for each fact of `before` that is missing or other in `after`; empty where all are equal."""
+    found = []
+    for name, facts in before.items():
+        if name not in after:
+            found.append(f"{name} is missing")
+            continue
+        for fact, value in facts.items():
+            other = after[name].get(fact)
+            if other != value:
+                found.append(f"{name}: {fact} was {_short(value)}, is {_short(other)}")
+    return found
+
+
+def _is_built_in(node: Any) -> bool:
+    return bool(node.IsA("vtkMRMLColorNode")) and node.GetType() != node.User
+
+
+def _marks(node: Any) -> Facts:
+    names = [name for name in node.GetAttributeNames() if name.startswith("LesionLens.")]
+    return {"description": node.GetDescription() or "", **{name: node.GetAttribute(name) for name in names}}
+
+
+def _volume(node: Any) -> Facts:
+    array = slicer.util.arrayFromVolume(node)
+    display = node.GetDisplayNode()
+    return {
+        "voxels": _digest(array),
+        "type": array.dtype.name,
+        "ijk to ras": _rounded(grid_of_node(node).ijk_to_ras),
+        "colours": display.GetColorNode().GetName() if display and display.GetColorNode() else None,
+        "threshold": (display.GetApplyThreshold(), display.GetLowerThreshold()) if display else None,
+        "window": _rounded(np.array([display.GetWindow(), display.GetLevel()])) if display else None,
+    }
+
+
+def _segmentation(node: Any) -> Facts:
+    core = node.GetSegmentation()
+    facts: Facts = {"ids": segment_ids(node)}
+    matrix = slicer.vtkOrientedImageData()
+    core_geometry = core.GetConversionParameter("Reference image geometry")
+    if slicer.vtkSegmentationConverter.DeserializeImageGeometry(core_geometry, matrix, False):
+        to_world = vtk.vtkMatrix4x4()
+        matrix.GetImageToWorldMatrix(to_world)
+        facts["reference geometry"] = (_rounded(slicer.util.arrayFromVTKMatrix(to_world)), matrix.GetExtent())
+    for segment_id in facts["ids"]:
+        segment = core.GetSegment(segment_id)
+        tag = vtk.reference("")
+        segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
+        facts[f"{segment_id} name"] = segment.GetName()
+        facts[f"{segment_id} colour"] = _rounded(np.array(segment.GetColor()), 5)
+        facts[f"{segment_id} terminology"] = str(tag)
+        facts[f"{segment_id} points"] = _segment_points(node, segment_id)
+        facts[f"{segment_id} surface"] = bool(node.GetClosedSurfaceInternalRepresentation(segment_id))
+    return facts
+
+
+def _segment_points(node: Any, segment_id: str) -> tuple[int, str]:
+    """Return number and digest of the places (RAS, 1e-3 mm) of a segment's voxels: storage may crop and reorder."""
+    image = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, image)
+    if not image.GetNumberOfPoints():
+        return 0, ""
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    ijk = np.argwhere(array > 0)[:, ::-1] + np.array(image.GetExtent()[::2])
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+    places = np.round(ijk @ to_ras[:3, :3].T + to_ras[:3, 3], 3) + 0.0
+    return len(places), _digest(places[np.lexsort(places.T)])
+
+
+def _table(node: Any) -> Facts:
+    table = node.GetTable()
+    facts: Facts = {"rows": table.GetNumberOfRows()}
+    for index in range(table.GetNumberOfColumns()):
+        column = table.GetColumn(index)
+        name = column.GetName()
+        values = [column.GetVariantValue(row).ToString() for row in range(column.GetNumberOfValues())]
+        facts[f"column {name}"] = (index, column.GetClassName(), values)
+        facts[f"meaning of {name}"] = (node.GetColumnUnitLabel(name), node.GetColumnDescription(name))
+    return facts
+
+
+def _text(node: Any) -> Facts:
+    return {"text": node.GetText()}
+
+
+def _model(node: Any) -> Facts:
+    data = node.GetPolyData()
+    return {
+        "points": data.GetNumberOfPoints(),
+        "cells": data.GetNumberOfCells(),
+        "bounds": _rounded(np.array(data.GetBounds()), 3),
+        "colour": _rounded(np.array([*node.GetDisplayNode().GetColor(), node.GetDisplayNode().GetOpacity()])),
+    }
+
+
+def _color_table(node: Any) -> Facts:
+    lookup = node.GetLookupTable()
+    colors = [lookup.GetTableValue(index) for index in range(node.GetNumberOfColors())]
+    # Eight bits a channel is what every colour file format of Slicer keeps.
+    return {"colours": _digest(np.round(np.array(colors) * 255).astype(np.uint8))}
+
+
+def _folders() -> dict[str, Facts]:
+    hierarchy, items = subject_hierarchy(), vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+    folders = {}
+    for index in range(items.GetNumberOfIds()):
+        item = items.GetId(index)
+        if hierarchy.GetItemDataNode(item) is None:
+            names = [node.GetName() for node in nodes_in(item) if node is not None]
+            folders[f"folder {hierarchy.GetItemName(item)}"] = {"nodes": names}
+    return folders
+
+
+def _rounded(values: NDArray[np.float64], digits: int = ROUNDING) -> tuple[float, ...]:
+    return tuple((np.round(values.ravel(), digits) + 0.0).tolist())
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 120 else f"{text[:117]}..."
