@@ -8,6 +8,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 
 HEADER_HEIGHT = 22
+NO_LIMIT = 16777215  # Qt's QWIDGETSIZE_MAX
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
@@ -29,23 +30,11 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
 
     def _set_collapsed(self, collapsed: bool) -> None:
         self._collapsed = collapsed
-        self._hide_or_show()
+        self.setMaximumHeight(HEADER_HEIGHT if collapsed else NO_LIMIT)  # the contents are clipped, not hidden
         self.contentsCollapsed.emit(collapsed)
-
-    def _hide_or_show(self) -> None:
-        height = HEADER_HEIGHT if self._collapsed else 16777215
-        self.setMaximumHeight(height)
 
     text = Property(str, lambda self: self._text, _set_text)
     collapsed = Property(bool, lambda self: self._collapsed, _set_collapsed)
-
-    def sizeHint(self) -> QtCore.QSize:
-        hint = super().sizeHint()
-        return QtCore.QSize(hint.width(), HEADER_HEIGHT) if self._collapsed else hint
-
-    def minimumSizeHint(self) -> QtCore.QSize:
-        hint = super().minimumSizeHint()
-        return QtCore.QSize(hint.width(), HEADER_HEIGHT) if self._collapsed else hint
 
     def paintEvent(self, event: Any) -> None:
         box = QtCore.QRect(0, 0, self.width, HEADER_HEIGHT - 2)

@@ -37,7 +37,8 @@ def install() -> Any:
 
     qt, ctk = types.ModuleType("qt"), types.ModuleType("ctk")
     for module in (QtCore, QtGui, QtWidgets, QtTest):
-        vars(qt).update({name: value for name, value in vars(module).items() if not name.startswith("_")})
+        # `dir` and not `vars`: PySide6 makes its classes when they are first asked for.
+        vars(qt).update({name: getattr(module, name) for name in dir(module) if not name.startswith("_")})
     qt.QUiLoader = QUiLoader  # type: ignore[attr-defined]
     vars(ctk).update({cls.__name__: cls for cls in ctk_widgets.CTK_WIDGETS})
     sys.modules.update(qt=qt, ctk=ctk)
@@ -95,6 +96,7 @@ class PanelHost:
         self.description = getattr(self.module, module_name)(listed)
         self.parent = slicer.qSlicerScriptedLoadableModuleWidget()
         self.parent.setLayout(qt.QVBoxLayout())
+        self.parent.layout().setContentsMargins(0, 0, 0, 0)
         self.widget = getattr(self.module, f"{module_name}Widget")(self.parent)
         self.widget.setup()
         self.parent.isEntered = True
@@ -106,7 +108,8 @@ class PanelHost:
         """Write a PNG of the panel as it is shown."""
         import slicer
 
-        slicer.app.processEvents()
+        for _ in range(5):  # labels that wrap their words settle in steps
+            slicer.app.processEvents()
         self.parent.grab().save(str(path))
 
     def close(self) -> None:

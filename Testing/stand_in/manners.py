@@ -23,7 +23,7 @@ def qt_classes(*modules: types.ModuleType) -> list[type]:
     """Return the QObject classes of the modules, base classes first."""
     found: dict[type, None] = {}
     for module in modules:
-        for value in vars(module).values():
+        for value in (getattr(module, name) for name in dir(module)):
             if isinstance(value, type) and issubclass(value, QtCore.QObject):
                 found[value] = None
     return sorted(found, key=lambda cls: len(cls.__mro__))
@@ -87,7 +87,12 @@ def _refuse_new_attributes(classes: list[Any]) -> None:
     plain.argtypes, plain.restype = [ctypes.py_object] * 3, ctypes.c_int
 
     def store(self: Any, name: str, value: Any) -> None:
-        if type(self).__module__.startswith("PySide6.") and not hasattr(type(self), name):
+        known = inspect.getattr_static(type(self), name, None)
+        if isinstance(known, QtCore.Property):
+            known.fset(self, value)  # a plain set would only hide the property behind an entry of the instance
+            return
+        is_widget = type(self).__module__.startswith("PySide6.") or hasattr(type(self), "SIGNALS")
+        if is_widget and known is None and not name.startswith("_"):
             raise AttributeError(
                 f"Attribute '{name}' does not exist on {type(self).__name__} and creating of new attributes on C++ "
                 "objects is not allowed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
 CREATE = "create"
@@ -32,9 +32,7 @@ class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
 class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):  # noqa: N801
     """What the application gives a panel as its parent."""
 
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self.isEntered = False
+    isEntered = False
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
@@ -64,6 +62,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._flags = {"none": False, "add": True, "remove": True, "rename": False, "edit": False, "hidden": False,
                        "children": True, "select": True}  # fmt: skip
         self._base_name = ""
+        self._none_display = "None"
         self._shown_id = ""
         self._box.currentIndexChanged.connect(self._on_index)
         self.setEnabled(False)
@@ -123,7 +122,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._box.blockSignals(True)
         self._box.clear()
         if self._flags["none"]:
-            self._box.addItem("None", "")
+            self._box.addItem(self._none_display, "")
         for node in self._nodes():
             self._box.addItem(node.GetName(), node.GetID())
         if self._flags["add"]:
@@ -156,9 +155,14 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     def _set_base_name(self, name: str) -> None:
         self._base_name = name
 
+    def _set_none_display(self, name: str) -> None:
+        self._none_display = name
+        self._refill()
+
     currentNodeID = Property(str, lambda self: self._shown_id, setCurrentNodeID)
     nodeTypes = Property("QStringList", lambda self: list(self._types), _set_types)
     baseName = Property(str, lambda self: self._base_name, _set_base_name)
+    noneDisplay = Property(str, lambda self: self._none_display, _set_none_display)
     noneEnabled = Property(bool, lambda s: s._flags["none"], lambda s, v: s._set_flag("none", v))
     addEnabled = Property(bool, lambda s: s._flags["add"], lambda s, v: s._set_flag("add", v))
     removeEnabled = Property(bool, lambda s: s._flags["remove"], lambda s, v: s._set_flag("remove", v))
@@ -167,11 +171,6 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     showHidden = Property(bool, lambda s: s._flags["hidden"], lambda s, v: s._set_flag("hidden", v))
     showChildNodeTypes = Property(bool, lambda s: s._flags["children"], lambda s, v: s._set_flag("children", v))
     selectNodeUponCreation = Property(bool, lambda s: s._flags["select"], lambda s, v: s._set_flag("select", v))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and not hasattr(type(self), name):
-            raise AttributeError(f"Attribute '{name}' does not exist on qMRMLNodeComboBox")
-        QtCore.QObject.__setattr__(self, name, value)
 
 
 MRML_WIDGETS = (qMRMLWidget, qSlicerScriptedLoadableModuleWidget, qMRMLNodeComboBox)

@@ -1,0 +1,193 @@
+"""What the panel shows: models, readiness, progress, findings, results. It decides nothing about the work."""
+
+import html
+import logging
+from typing import Any, Optional
+
+from slicer.i18n import tr as _
+
+from LesionLensLib.catalogue import ModelCard, find_card, list_cards
+from LesionLensLib.errors import Cancelled, LesionLensError
+from LesionSegmentationLib.ChannelRows import ChannelRows
+from LesionSegmentationLib.InputChecks import imageProblem, suggestedRole
+from LesionSegmentationLib.Installation import askAndInstall, missingPackages
+from LesionSegmentationLib.LesionTable import showLesions
+
+EVIDENCE = {
+    "real-data": _("Trained on real images."),
+    "simulated": _("Trained on simulated images only."),
+    "untrained": _("Untrained: for demonstration only, its results mean nothing."),
+}
+
+
+class PanelParts:
+    """The widgets of the .ui file with what they are told to show."""
+
+    def __init__(self, ui: Any) -> None:
+        self.ui = ui
+        self.shownModel = ""
+        self._cards: dict = {}
+        self._ownCard: Optional[ModelCard] = None
+        self._outcome = ""
+        self._warnings: list = []
+        self.rows = ChannelRows(ui.channelRows, self._imageProblem, self._suggestedRole)
+
+    # Models
+
+    def fillModels(self, ownFolder: str) -> None:
+        """List the shipped models and the user's own; what is wrong with a card is said below the list."""
+        self._cards, self._ownCard, problems = {}, None, []
+        try:
+            self._cards = {card.id: card for card in list_cards()}
+            if ownFolder:
+                self._ownCard = find_card(ownFolder)
+                self._cards[self._ownCard.id] = self._ownCard
+        except LesionLensError as error:
+            problems.append(f"{error.message} {error.remedy}")
+        selector = self.ui.modelSelector
+        wasBlocked = selector.blockSignals(True)
+        selector.clear()
+        for card in self._cards.values():
+            selector.addItem(card.title, card.id)
+        selector.blockSignals(wasBlocked)
+        self.shownModel = ""
+        self.ui.evidenceLabel.text = red(" ".join(problems)) if problems else ""
+
+    def card(self, modelId: str) -> Optional[ModelCard]:
+        """Return the card of a listed model, or None."""
+        return self._cards.get(modelId)
+
+    def modelArgument(self, card: ModelCard) -> str:
+        """Return how a job names the model: the id of a shipped one, the folder of the user's own."""
+        return str(card.folder) if card is self._ownCard else card.id
+
+    def selectModel(self, modelId: str) -> Optional[ModelCard]:
+        """Show a model, what it was trained on and its rows; returns its card, or None if it is not listed."""
+        card = self.card(modelId)
+        selector = self.ui.modelSelector
+        wasBlocked = selector.blockSignals(True)
+        selector.setCurrentIndex(selector.findData(modelId))
+        selector.blockSignals(wasBlocked)
+        self.shownModel = modelId
+        if card is not None:
+            self.ui.evidenceLabel.text = evidenceText(card)
+        self.rows.build(card)
+        return card
+
+    # Readiness
+
+    def showReadiness(self, reason: str, isRunning: bool) -> None:
+        """Enable Apply, or say why not; while work is under way it is Cancel and the choices are locked."""
+        apply = self.ui.applyButton
+        apply.text = _("Cancel") if isRunning else _("Apply")
+        apply.enabled = isRunning or not reason
+        apply.toolTip = _("Stop the work; nothing is left behind.") if isRunning else reason or _("Find the lesions.")
+        for section in (self.ui.inputsCollapsibleButton, self.ui.outputsCollapsibleButton):
+            section.enabled = not isRunning
+        self.ui.acceptSuggestionsButton.visible = len(self.rows.suggestions()) > 1
+        self.ui.progressBar.visible = isRunning
+        if not isRunning:
+            self.ui.statusLabel.text = self._outcome or html.escape(reason or _("Ready."))
+
+    def showInstallation(self) -> None:
+        """Say whether what the networks need is installed."""
+        missing = missingPackages()
+        self.ui.torchLabel.text = _("Missing: {names}").format(names=", ".join(missing)) if missing else _("Installed")
+        self.ui.installButton.visible = bool(missing)
+
+    def install(self, requirementsFile: str) -> bool:
+        """Install what is missing after asking; False where the user says no."""
+        try:
+            agreed = askAndInstall(requirementsFile)
+        finally:
+            self.showInstallation()
+        if not agreed:
+            self._outcome = html.escape(_("Nothing was installed, so the work cannot start."))
+        return agreed
+
+    # A run
+
+    def showStart(self, chosenDevice: str) -> None:
+        """Clear what the last run left in the panel."""
+        self._outcome, self._warnings = "", []
+        self.showResult(None)
+        self.ui.logEdit.setPlainText("")
+        self._showDevice(_("Runs on the CPU, as chosen under Advanced; this is slow.") if chosenDevice == "cpu" else "")
+        self.showProgress(0.0, _("Writing the images for the program"))
+
+    def showProgress(self, fraction: float, text: str) -> None:
+        """Move the bar and say what is being done."""
+        self.ui.progressBar.value = round(100 * min(max(fraction, 0.0), 1.0))
+        self.ui.statusLabel.text = html.escape(sentence(text))
+        self._log(f"{100 * fraction:5.1f} %  {text}")
+
+    def showWarning(self, text: str) -> None:
+        """Show what the user should know although the work goes on."""
+        if text not in self._warnings:
+            self._warnings.append(text)
+            self._log(f"warning: {text}")
+        self.ui.findingsLabel.text = red("<br>".join(html.escape(line) for line in self._warnings))
+        self.ui.findingsLabel.visible = True
+
+    def showResult(self, result: Any) -> None:
+        """Show a result, or with None that there is none."""
+        showLesions(self.ui.lesionTable, result.table if result else None)
+        self.ui.lesionTable.visible = result is not None
+        if result is None:
+            self.ui.summaryLabel.text = _("No result yet.")
+            self.ui.findingsLabel.visible = bool(self._warnings)
+            return
+        found, seconds = result.report["result"], sum(result.report["timing"].values())
+        self.ui.summaryLabel.text = _("{count} lesions, {volume:.2f} ml in all.").format(
+            count=found["lesion_count"], volume=found["lesion_volume_ml"]
+        )
+        if result.report["device"] == "cpu":
+            reason = result.report["settings"].get("device_reason", "")
+            self._showDevice(_("Ran on the CPU: {reason}").format(reason=sentence(reason)))
+        self._outcome = html.escape(_("Done in {seconds:.0f} s.").format(seconds=seconds))
+
+    def showError(self, error: Exception, log: str) -> None:
+        """Say what went wrong and what to do about it; the log gets the detail too."""
+        if isinstance(error, Cancelled):
+            self._outcome = html.escape(str(error))
+        elif isinstance(error, LesionLensError):
+            self._outcome = red(html.escape(f"{error.message} {error.remedy}"))
+            self._log("\n".join(part for part in (error.message, error.remedy, error.detail, log) if part))
+        else:
+            self._outcome = red(html.escape(_("The result could not be shown: {error}").format(error=error)))
+            logging.error("LesionLens: %s", error, exc_info=error)
+
+    def clearOutcome(self) -> None:
+        """Forget how the last run ended."""
+        self._outcome, self._warnings = "", []
+        self._showDevice("")
+        self.showResult(None)
+
+    def _showDevice(self, text: str) -> None:
+        self.ui.deviceLabel.text = red(html.escape(text))
+        self.ui.deviceLabel.visible = bool(text)
+
+    def _log(self, text: str) -> None:
+        self.ui.logEdit.appendPlainText(text)
+
+    def _imageProblem(self, role: str, nodes: dict) -> str:
+        return imageProblem(role, nodes, self._cards[self.shownModel])
+
+    def _suggestedRole(self, node: Any) -> Optional[str]:
+        return suggestedRole(node, self._cards[self.shownModel])
+
+
+def evidenceText(card: ModelCard) -> str:
+    """Return what every user must know of a model, in a few words."""
+    parts = [EVIDENCE[card.evidence], card.data_source, _("Research use only, not a medical device.")]
+    return html.escape(" ".join(f"{part.rstrip('.')}." for part in parts if part))
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def red(markup: str) -> str:
+    """Return rich text in red; the application's style stays as it is."""
+    return f'<font color="red">{markup}</font>' if markup else ""
