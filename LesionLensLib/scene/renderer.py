@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.process import child_environment
 
 VARIABLE = "VTK_DEFAULT_OPENGL_WINDOW"
 PROBE_SECONDS = 90
@@ -49,18 +49,12 @@ def candidates() -> tuple[str, ...]:
     return ("",)
 
 
-def child_environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment with LesionLensLib importable in a child and `variables` set."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    return {**os.environ, "PYTHONPATH": path, **{name: value for name, value in variables.items() if value}}
-
-
 def _draws(name: str) -> bool:
     command = [sys.executable, "-m", "LesionLensLib.scene.probe"]
+    chosen = {VARIABLE: name} if name else {}
     try:
         done = subprocess.run(
-            command, env=child_environment(**{VARIABLE: name}), capture_output=True, timeout=PROBE_SECONDS, check=False
+            command, env={**child_environment(), **chosen}, capture_output=True, timeout=PROBE_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return False
