@@ -60,7 +60,6 @@ def read_case(job: SegmentJob, card: ModelCard) -> Case:
     paths = {role: Path(job.input_paths[role]) for role in card.roles}
     volumes = {role: read_volume(path) for role, path in paths.items()}
     entries = [input_entry(role, path, volumes[role].grid) for role, path in paths.items()]
-    _refuse_twins(entries)
     mask = None
     if job.brain_mask is not None:
         mask = read_volume(job.brain_mask)
@@ -106,13 +105,3 @@ def describe_transforms(job: SegmentJob, case: Case) -> dict[str, dict[str, Any]
         else:
             described[role] = {"source": "headers"}
     return described
-
-
-def _refuse_twins(entries: list[dict[str, Any]]) -> None:
-    roles: dict[str, str] = {}
-    for entry in entries:
-        twin = roles.setdefault(entry["sha256"], entry["role"])
-        if twin != entry["role"]:
-            raise UserError(
-                f"{twin} and {entry['role']} are the same image.", "Give the image of each contrast its own role."
-            )

@@ -35,8 +35,6 @@ def brain_box(mask: NDArray[np.bool_], grid: Grid) -> tuple[Grid, tuple[slice, s
 
 def given_brain_mask(mask: Volume, grid: Grid) -> NDArray[np.bool_]:
     """Return the user's mask on `grid`, nearest neighbour; raises `UserError` where nothing of it lies there."""
-    if not np.any(mask.array):
-        raise UserError("The brain mask is empty.", "Give a mask that marks the brain with 1 and all else with 0.")
     inside: NDArray[np.bool_] = resample(mask, grid, "nearest").array != 0
     if not inside.any():
         raise UserError(
