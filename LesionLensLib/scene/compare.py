@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from LesionLensLib.scene.hierarchy import nodes_in, subject_hierarchy
-from LesionLensLib.scene.segments import segment_ids
+from LesionLensLib.scene.segments import segment_ids, terminology_of
 from LesionLensLib.scene.volumes import grid_of_node
 
 Facts = dict[str, Any]
@@ -86,11 +86,9 @@ def _segmentation(node: Any) -> Facts:
         facts["reference geometry"] = (_rounded(slicer.util.arrayFromVTKMatrix(to_world)), matrix.GetExtent())
     for segment_id in facts["ids"]:
         segment = core.GetSegment(segment_id)
-        tag = vtk.reference("")
-        segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
         facts[f"{segment_id} name"] = segment.GetName()
         facts[f"{segment_id} colour"] = _rounded(np.array(segment.GetColor()), 5)
-        facts[f"{segment_id} terminology"] = str(tag)
+        facts[f"{segment_id} terminology"] = terminology_of(segment)
         facts[f"{segment_id} points"] = _segment_points(node, segment_id)
         facts[f"{segment_id} surface"] = bool(node.GetClosedSurfaceInternalRepresentation(segment_id))
     return facts

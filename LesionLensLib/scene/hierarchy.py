@@ -55,12 +55,12 @@ def all_or_nothing() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for item in _item_ids(hierarchy) - items:
-            hierarchy.RemoveItem(item, False, False)
         for node_id in _node_ids() - nodes:
             node = slicer.mrmlScene.GetNodeByID(node_id)
             if node is not None:  # a display node goes with the node it belongs to
                 slicer.mrmlScene.RemoveNode(node)
+        for item in _item_ids(hierarchy) - items:  # a node's item goes with the node, a folder stays
+            hierarchy.RemoveItem(item, False, False)
         raise
 
 

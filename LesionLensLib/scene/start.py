@@ -16,6 +16,7 @@ from typing import Any
 import vtk
 
 from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.scene.hierarchy_keeper import HierarchyKeeper
 from LesionLensLib.scene.stand_alone import NamedLogic, StandAloneApplication
 
 SHARE = "share/Slicer-5.12"
@@ -97,7 +98,8 @@ def _start_core(slicer: Any, home: Path) -> None:
         factory = getattr(slicer, f"vtkMRML{view}ViewDisplayableManagerFactory")
         factory.GetInstance().SetMRMLApplicationLogic(app_logic)
     slicer.mrmlScene = scene
-    slicer.app = StandAloneApplication(slicer, scene, app_logic, input_output)
+    keep_alive = (*input_output, HierarchyKeeper(slicer, scene))
+    slicer.app = StandAloneApplication(slicer, scene, app_logic, keep_alive)
     slicer.modules = types.SimpleNamespace()
     for name, (class_name, registered_as) in MODULE_LOGICS.items():
         with _without_terminology_errors(registered_as):

@@ -92,7 +92,7 @@ def _write_result(
         "model": {"id": "rsanet-ms", "version": "1.0", "sha256": "0" * 64, "evidence": evidence},
         "inputs": [{"role": "FLAIR", "grid": grid.to_dict()}],
         "result": {"lesion_count": len(rows), "lesion_volume_ml": sum(row[1] for row in rows)},
-        "findings": [{"severity": "info", "code": "note", "text": "Läsion <&> \"quoted\"\n\ttabbed"}],
+        "findings": [{"severity": "info", "code": "note", "text": 'Läsion <&> "quoted"\n\ttabbed'}],
     }
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
