@@ -13,7 +13,7 @@ from LesionLensLib.inputs.findings import Finding
 from LesionLensLib.inputs.preview import Preview
 
 # An adult brain with its fluid stays below 1.9 litres, a head in a brain scan is above 2.4 litres.
-_LARGEST_BRAIN_ML = 2100.0
+_LARGEST_BRAIN_ML = 1900.0
 _APART = 0.6
 
 
