@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,8 @@ def _scan_grid(role: str, spacing_mm: tuple[float, float, float], oblique: bool)
     matrix = np.eye(4)
     matrix[:3, :3] = axes * (i_mm, j_mm, k_mm)
     matrix[:3, 3] = center - matrix[:3, :3] @ ((size - 1) / 2)
-    return Grid.from_ijk_to_ras(matrix, size.tolist())
+    # The matrix holds the spacing only up to rounding; reports should say 0.9, not 0.8999999.
+    return replace(Grid.from_ijk_to_ras(matrix, size.tolist()), spacing_mm=(i_mm, j_mm, k_mm))
 
 
 def write_head_phantom(folder: str | Path, seed: int = 0, small: bool = False) -> dict[str, Path]:
