@@ -105,7 +105,7 @@ def _bodies(p: Points) -> _Bodies:
     )
     stem = tube(p, [((0, -18, 2), 13.0), ((0, -22, -22), 14.0), ((0, -32, -42), 11.0), ((0, -40, -90), 7.5)])
     brain = union(cerebrum, cerebellum, stem, blend_mm=12.0)
-    vault = np.maximum(ellipsoid(p, (0.0, -17.0, 14.0), (69.5, 87.0, 65.0)), -(p.z + 17.0))
+    vault = np.maximum(ellipsoid(p, (0.0, -17.0, 14.0), (66.8, 85.8, 64.0)), -(p.z + 17.0))
     return _Bodies(
         cerebrum=cerebrum,
         cerebellum=cerebellum,
@@ -113,7 +113,7 @@ def _bodies(p: Points) -> _Bodies:
         ventricle=_ventricles(p, side),
         deep_grey=_deep_grey(side),
         callosum=_callosum(p),
-        cavity=union(vault, brain - 2.5, blend_mm=8.0),
+        cavity=union(vault, brain - 1.6, blend_mm=8.0),
         face=union(
             ellipsoid(p, (0.0, 42.0, -52.0), (60.0, 50.0, 66.0)),
             ellipsoid(p, (0.0, -40.0, -88.0), (54.0, 48.0, 60.0)),
@@ -171,7 +171,7 @@ def _distance_to_sulcus(p: Points, depth: Field, grid: Grid, rng: np.random.Gene
     """
     spacing = 2.0
     shape = tuple(int(260 / spacing) for _ in range(3))
-    noise = smooth_noise(shape, 3.6 / spacing, rng) - 0.75 * smooth_noise(shape, 7.0 / spacing, rng)
+    noise = smooth_noise(shape, 3.3 / spacing, rng) - 0.75 * smooth_noise(shape, 6.6 / spacing, rng)
     slope = np.sqrt(sum(g**2 for g in np.gradient(noise, spacing)))
     sheet = np.float32(np.abs(noise) / np.maximum(slope, 0.25 * slope.mean()))
     near = (depth > -1) & (depth < 34)
@@ -180,7 +180,7 @@ def _distance_to_sulcus(p: Points, depth: Field, grid: Grid, rng: np.random.Gene
     stretch = ((radius + depth[near]) / np.maximum(radius, 5.0)) ** 0.75
     index = [o * stretch / spacing + shape[0] / 2 for o in reversed(offset)]
     side = ndimage.map_coordinates(sheet, index, order=1, mode="wrap")
-    reach = 19.0 + 4.5 * smooth_noise(grid.shape, 14.0 / grid.spacing_mm[0], rng)[near]
+    reach = 20.0 + 4.5 * smooth_noise(grid.shape, 14.0 / grid.spacing_mm[0], rng)[near]
     distance = np.full(depth.shape, 99.0, dtype=np.float32)
     distance[near] = np.hypot(side, np.maximum(depth[near] - reach, 0))
     return distance
@@ -188,7 +188,7 @@ def _distance_to_sulcus(p: Points, depth: Field, grid: Grid, rng: np.random.Gene
 
 def _distance_to_sylvian_fissure(p: Points) -> Field:
     """Return the distance (mm) to the cleft between temporal lobe and the lobes above it, on both sides."""
-    height = p.z + 3.0 + 0.25 * p.y + 2.2 * np.sin(p.y / 7.0) + 1.5 * np.sin(p.x / 5.0)
+    height = p.z + 3.0 + 0.5 * p.y + 2.2 * np.sin(p.y / 7.0) + 1.5 * np.sin(p.x / 5.0)
     beyond = np.maximum(40.0 - np.abs(p.x), 0) ** 2 + np.maximum(np.abs(p.y - 2.0) - 26.0, 0) ** 2
     return np.asarray(np.sqrt(height**2 + beyond), dtype=np.float32)
 
@@ -205,17 +205,17 @@ def _distance_to_folia(p: Points, cerebellum: Field, grid: Grid, rng: np.random.
 def _outer_tissues(bodies: _Bodies, grid: Grid, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Paint everything outside the brain's own cavity, and the fluid that fills it."""
     out = bodies.cavity + 0.8 * smooth_noise(grid.shape, 12.0 / grid.spacing_mm[0], rng)
-    scalp_mm = 14.0 + 2.0 * smooth_noise(grid.shape, 25.0 / grid.spacing_mm[0], rng)
+    scalp_mm = 11.0 + 1.5 * smooth_noise(grid.shape, 25.0 / grid.spacing_mm[0], rng)
     head = union(out - scalp_mm, bodies.face, blend_mm=12.0)
     tissue = np.full(grid.shape, Tissue.AIR, dtype=np.uint8)
     streaks = smooth_noise(grid.shape, 4.0 / grid.spacing_mm[0], rng)
     soft = np.where(streaks > 0.35, np.uint8(Tissue.FAT), np.uint8(Tissue.MUSCLE))
     tissue[head < 0] = Tissue.SKIN
-    tissue[head < -2.0] = Tissue.FAT
+    tissue[head < -1.5] = Tissue.FAT
     deep = (head < -6.5) & (bodies.face < -3.0)
     tissue[deep] = soft[deep]
-    tissue[(out < 7.0) & (head < -2.0)] = Tissue.BONE
-    tissue[(out > 2.2) & (out < 4.8)] = Tissue.MARROW
+    tissue[(out < 6.0) & (head < -1.5)] = Tissue.BONE
+    tissue[(out > 1.8) & (out < 4.0)] = Tissue.MARROW
     tissue[(bodies.eyes < 9.0) & (out > 6.0) & (head < -2.0)] = Tissue.FAT
     tissue[(bodies.airways < 0) & (out > 4.0)] = Tissue.AIR
     tissue[(bodies.eyes < 0) & (out > 2.0)] = Tissue.VITREOUS
@@ -227,14 +227,14 @@ def _paint_brain(
     tissue: NDArray[np.uint8], p: Points, bodies: _Bodies, sulcus: Field, folia: Field
 ) -> NDArray[np.bool_]:
     """Paint the brain into `tissue` and return its mask, sulci and ventricles included."""
-    inside = bodies.cavity < -1.0
+    inside = bodies.cavity < -0.8
     cerebrum = (bodies.cerebrum < 0) & inside
     fissure_mm = np.where(bodies.callosum < 1.0, 99.0, np.abs(p.x + 0.6 * np.sin(p.y / 9.0)))
     fissure_mm = np.where((p.z < 2.0) & (np.abs(p.y + 6.0) < 42.0), 99.0, fissure_mm)
     fissure_mm = np.where((p.z < 24.0) & (np.abs(p.y + 6.0) < 32.0), 99.0, fissure_mm)
     groove = np.minimum(np.minimum(sulcus, fissure_mm), _distance_to_sylvian_fissure(p))
     tissue[cerebrum] = Tissue.WHITE
-    tissue[cerebrum & ((groove < 3.7) | (bodies.cerebrum > -2.8))] = Tissue.GREY
+    tissue[cerebrum & ((groove < 3.0) | (bodies.cerebrum > -2.8))] = Tissue.GREY
     tissue[cerebrum & (groove < 0.9)] = Tissue.CSF
     cerebellum = (bodies.cerebellum < 0) & inside & (bodies.cerebrum > 2.0)
     tissue[cerebellum] = np.where(folia[cerebellum] < 1.9, np.uint8(Tissue.GREY), np.uint8(Tissue.WHITE))
