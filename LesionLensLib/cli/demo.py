@@ -38,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call += [f"--transform={role}={path}" for role, path in case.transforms.items()]
     code = lesionlens([*call, "--output", str(result), "--scene", "--overwrite"])
     if code == 0:
-        for path in sorted(result.glob("views/*.png")):
-            print(f"picture  {path}")
         if case.truth is not None:
             print(f"Dice against the known lesions: {dice_of(result, case.truth):.2f}")
         print("This version ends here: predict and explain come next.")

@@ -28,7 +28,7 @@ from LesionLensLib.inference.case import (
     write_registrations,
 )
 from LesionLensLib.inference.clock import PhaseClock
-from LesionLensLib.inference.device import DeviceChoice, choose_device
+from LesionLensLib.inference.device import DeviceChoice, choose_device, make_deterministic
 from LesionLensLib.inference.ladder import run_with_ladder
 from LesionLensLib.inference.lesions import Lesion, find_lesions, write_lesions_csv
 from LesionLensLib.inference.network import Model, load_model
@@ -88,7 +88,7 @@ def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
 
 
 def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
-    _seed_everything(job.seed)
+    make_deterministic(job.seed)
     with clock.phase("model", "loading the model"):
         run = Run(job, card, load_model(card), choose_device(job.device), clock)
     case, findings = _read_and_check(run)
@@ -96,15 +96,13 @@ def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseCl
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         _write_outcome(folder, outcome, card)
         write_registrations(folder, case)
+    with speaking_of_disk(folder.name):
         report = _write_report(folder, run, case, findings, outcome)
     if job.scene:
         with clock.phase("scene", "drawing the scene"):
             findings += _add_scene(folder, run, case)
         with speaking_of_disk(folder.name):
             report = _write_report(folder, run, case, findings, outcome)
-    for finding in findings:
-        if finding.severity == "warning":
-            clock.progress.warn(finding.text)
     return report
 
 
@@ -122,7 +120,14 @@ def _read_and_check(run: Run) -> tuple[Case, tuple[Finding, ...]]:
             brain_mask=case.brain_mask, transforms=case.transforms,
         )  # fmt: skip
         raise_on_error(findings)
+        _warn(findings, clock)
     return case, findings
+
+
+def _warn(findings: tuple[Finding, ...], clock: PhaseClock) -> None:
+    for finding in findings:
+        if finding.severity == "warning":
+            clock.progress.warn(f"{finding.text} {finding.remedy}".strip())
 
 
 def _find_lesions_in(case: Case, run: Run) -> Outcome:
@@ -159,11 +164,6 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
         "device_reason": run.device.reason,
     }
     return Outcome(labels, native, lesions, steps, settings)
-
-
-def _seed_everything(seed: int) -> None:
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _brain_of(case: Case, channels: dict[str, Volume], run: Run) -> BrainMask:
@@ -215,7 +215,9 @@ def _add_scene(folder: Path, run: Run, case: Case) -> tuple[Finding, ...]:
             transform_files(folder, run.job, case),
         )  # fmt: skip
     except (EnvironmentFault, InternalFault) as error:
-        return (Finding("warning", "scene_incomplete", f"{error.message} {error.remedy}", error.remedy),)
+        findings = (Finding("warning", "scene-incomplete", error.message, error.remedy),)
+        _warn(findings, run.clock)
+        return findings
     return ()
 
 

@@ -39,8 +39,7 @@ def running_until(case: CaseFiles, phase: str) -> Iterator[subprocess.Popen[str]
         yield process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("phase", ["read", "network"])
+@pytest.mark.parametrize(("number", "phase"), [(signal.SIGINT, "read"), (signal.SIGTERM, "network")])
 def test_a_polite_signal_is_code_130_and_leaves_nothing(case_files: CaseFiles, number: int, phase: str) -> None:
     before = hashes(case_files.paths["T1"].parent)
     with running_until(case_files, phase) as process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def result(phantom_files: dict[str, Path], tiny_model: Path, tmp_path_factory: p
 def report_of(folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
+
+
+def assert_alike(one: np.ndarray, other: np.ndarray) -> None:
+    """Check that two probabilities differ by no more than the network's bfloat16 makes of the last digits of a matrix.
+
+    Random weights give a probability that changes wildly from voxel to voxel: a shift of half a voxel would fail.
+    """
+    inside = (one > 0) | (other > 0)
+    assert np.abs(one - other)[inside].mean() < 0.02 * one[inside].std()
+    assert np.abs(one - other).max() < 0.1
 
 
 def test_the_folder_holds_exactly_the_promised_files(result: Path) -> None:
@@ -125,7 +136,7 @@ def test_results_lie_on_the_native_grid_of_an_oblique_left_handed_anisotropic_re
         found.append(resample(written["probability.nrrd"], grid, "nearest").array)
     odd, usual = found
     assert (odd > 0).mean() > 0.05
-    assert np.abs(odd - usual).max() < 1e-3
+    assert_alike(odd, usual)
 
 
 def odd_grid(grid: Grid) -> Grid:
@@ -160,7 +171,7 @@ def test_a_dicom_folder_gives_the_result_of_the_same_image_as_a_file(case_files:
     assert main(from_file.arguments()) == 0
     assert main(from_dicom.arguments()) == 0
     one, other = (read_volume(call.output / "probability.nrrd") for call in (from_file, from_dicom))
-    assert np.abs(one.array - other.array).max() < 1e-3
+    assert_alike(one.array, other.array)
     entry = report_of(from_dicom.output)["inputs"][0]
     assert entry["sha256"] == hash_of(series)
     for path in from_dicom.output.iterdir():
@@ -203,7 +214,7 @@ def test_a_transform_undoes_a_shift_written_into_the_header(case_files: CaseFile
     call = case_files.call().with_input("T2", moved).plus("--transform", f"T2={transform}")
     assert main(call.arguments()) == 0
     usual, undone = (read_volume(folder / "probability.nrrd").array for folder in (result, case_files.output))
-    assert np.abs(usual - undone).max() < 0.02
+    assert_alike(usual, undone)
     described = report_of(case_files.output)["settings"]["transforms"]
     assert described["T2"] == {"source": "file", "sha256": hash_of(transform)}
     assert described["T1"] == {"source": "headers"}
@@ -266,4 +277,38 @@ def test_a_reference_on_another_type_of_file_gives_the_same_segmentation(case_fi
     assert main(case_files.call().with_input("FLAIR", path).arguments()) == 0
     one, other = (read_volume(folder / "probability.nrrd") for folder in (result, case_files.output))
     assert one.grid.is_close(other.grid)
-    assert np.abs(one.array - other.array).max() < 1e-3
+    assert_alike(one.array, other.array)
+
+
+@pytest.mark.scene
+def test_with_scene_the_pictures_and_the_scene_file_belong_to_the_results(case_files: CaseFiles) -> None:
+    assert main(case_files.call().plus("--scene").arguments()) == 0
+    report = report_of(case_files.output)
+    paths = {entry["path"] for entry in report["outputs"]}
+    assert "scene.mrb" in paths
+    if any(finding["code"] == "scene-incomplete" for finding in report["findings"]):
+        if os.environ.get("LESIONLENS_REQUIRE_RENDERER"):
+            pytest.fail("no renderer works here although one is required")
+        pytest.skip("no renderer works here: install libegl1 and libgl1-mesa-dri, or libosmesa6")
+    assert {"views/axial.png", "views/coronal.png", "views/sagittal.png", "views/threed.png"} <= paths
+    for entry in report["outputs"]:
+        assert hash_of(case_files.output / entry["path"]) == entry["sha256"]
+
+
+@pytest.mark.scene
+def test_without_a_renderer_only_the_pictures_are_missing_and_the_package_is_named(
+    case_files: CaseFiles, result: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("LesionLensLib.scene.build.find_renderer", lambda: None)
+    monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkXOpenGLRenderWindow")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main(case_files.call().plus("--scene").arguments()) == 0
+    said = capsys.readouterr().err
+    assert "libegl1" in said
+    assert "warning: " in said
+    report = report_of(case_files.output)
+    assert "scene-incomplete" in [finding["code"] for finding in report["findings"]]
+    assert sorted(path.name for path in case_files.output.iterdir()) == sorted(
+        [*IMAGES, "lesions.csv", "report.json", "scene.mrb"]
+    )
+    assert (case_files.output / IMAGES[0]).read_bytes() == (result / IMAGES[0]).read_bytes()
