@@ -16,7 +16,8 @@ from LesionLensLib.scene.segments import segment_ids, terminology_of
 from LesionLensLib.scene.volumes import grid_of_node
 
 Facts = dict[str, Any]
-ROUNDING = 6
+# Slicer writes some numbers with six digits; 1e-4 in a matrix is less than a tenth of a millimetre across a head.
+RELATIVE, TOLERANCE = 1e-5, 1e-4
 
 
 def describe_scene() -> dict[str, Facts]:
@@ -48,9 +49,17 @@ def differences(before: dict[str, Facts], after: dict[str, Facts]) -> list[str]:
             continue
         for fact, value in facts.items():
             other = after[name].get(fact)
-            if other != value:
+            if not _same(value, other):
                 found.append(f"{name}: {fact} was {_short(value)}, is {_short(other)}")
     return found
+
+
+def _same(value: Any, other: Any) -> bool:
+    if not isinstance(value, np.ndarray):
+        return bool(value == other)
+    if not isinstance(other, np.ndarray) or value.shape != other.shape:
+        return False
+    return np.allclose(value, other, RELATIVE, TOLERANCE)
 
 
 def _is_built_in(node: Any) -> bool:
@@ -68,45 +77,52 @@ def _volume(node: Any) -> Facts:
     return {
         "voxels": _digest(array),
         "type": array.dtype.name,
-        "ijk to ras": _rounded(grid_of_node(node).ijk_to_ras),
+        "ijk to ras": grid_of_node(node).ijk_to_ras,
         "colours": display.GetColorNode().GetName() if display and display.GetColorNode() else None,
         "threshold": (display.GetApplyThreshold(), display.GetLowerThreshold()) if display else None,
-        "window": _rounded(np.array([display.GetWindow(), display.GetLevel()])) if display else None,
+        "window": np.array([display.GetWindow(), display.GetLevel()]) if display else None,
     }
 
 
 def _segmentation(node: Any) -> Facts:
     core = node.GetSegmentation()
     facts: Facts = {"ids": segment_ids(node)}
-    matrix = slicer.vtkOrientedImageData()
-    core_geometry = core.GetConversionParameter("Reference image geometry")
-    if slicer.vtkSegmentationConverter.DeserializeImageGeometry(core_geometry, matrix, False):
-        to_world = vtk.vtkMatrix4x4()
-        matrix.GetImageToWorldMatrix(to_world)
-        facts["reference geometry"] = (_rounded(slicer.util.arrayFromVTKMatrix(to_world)), matrix.GetExtent())
+    facts["reference geometry"] = reference = _reference_matrix(core)
     for segment_id in facts["ids"]:
         segment = core.GetSegment(segment_id)
         facts[f"{segment_id} name"] = segment.GetName()
-        facts[f"{segment_id} colour"] = _rounded(np.array(segment.GetColor()), 5)
+        facts[f"{segment_id} colour"] = np.array(segment.GetColor())
         facts[f"{segment_id} terminology"] = terminology_of(segment)
-        facts[f"{segment_id} points"] = _segment_points(node, segment_id)
+        facts[f"{segment_id} voxels"] = _segment_voxels(node, segment_id, reference)
         facts[f"{segment_id} surface"] = bool(node.GetClosedSurfaceInternalRepresentation(segment_id))
     return facts
 
 
-def _segment_points(node: Any, segment_id: str) -> tuple[int, str]:
-    """Return number and digest of the places (RAS, 1e-3 mm) of a segment's voxels: storage may crop and reorder."""
+def _reference_matrix(core: Any) -> NDArray[np.float64] | None:
+    geometry, text = slicer.vtkOrientedImageData(), core.GetConversionParameter("Reference image geometry")
+    if not slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, geometry, False):
+        return None
+    return _world_matrix(geometry)
+
+
+def _world_matrix(image: Any) -> NDArray[np.float64]:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def _segment_voxels(node: Any, segment_id: str, reference: NDArray[np.float64] | None) -> tuple[int, str]:
+    """Return number and digest of a segment's voxels as indices of the reference grid: storage may crop and reorder."""
     image = slicer.vtkOrientedImageData()
     node.GetBinaryLabelmapRepresentation(segment_id, image)
     if not image.GetNumberOfPoints():
         return 0, ""
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    ijk = np.argwhere(array > 0)[:, ::-1] + np.array(image.GetExtent()[::2])
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-    places = np.round(ijk @ to_ras[:3, :3].T + to_ras[:3, 3], 3) + 0.0
-    return len(places), _digest(places[np.lexsort(places.T)])
+    own = np.argwhere(array > 0)[:, ::-1] + np.array(image.GetExtent()[::2])
+    matrix = _world_matrix(image)
+    to_reference = np.eye(4) if reference is None else np.linalg.inv(reference) @ matrix
+    ijk = np.round(own @ to_reference[:3, :3].T + to_reference[:3, 3]).astype(np.int64)
+    return len(ijk), _digest(ijk[np.lexsort(ijk.T)])
 
 
 def _table(node: Any) -> Facts:
@@ -114,10 +130,13 @@ def _table(node: Any) -> Facts:
     facts: Facts = {"rows": table.GetNumberOfRows()}
     for index in range(table.GetNumberOfColumns()):
         column = table.GetColumn(index)
-        name = column.GetName()
-        values = [column.GetVariantValue(row).ToString() for row in range(column.GetNumberOfValues())]
-        facts[f"column {name}"] = (index, column.GetClassName(), values)
-        facts[f"meaning of {name}"] = (node.GetColumnUnitLabel(name), node.GetColumnDescription(name))
+        name, kind = column.GetName(), column.GetDataTypeAsString()
+        values = [column.GetVariantValue(row) for row in range(column.GetNumberOfValues())]
+        is_text = kind == "string"
+        facts[f"column {name}"] = (
+            [value.ToString() for value in values] if is_text else np.array([value.ToDouble() for value in values])
+        )
+        facts[f"meaning of {name}"] = (index, kind, node.GetColumnUnitLabel(name), node.GetColumnDescription(name))
     return facts
 
 
@@ -130,8 +149,8 @@ def _model(node: Any) -> Facts:
     return {
         "points": data.GetNumberOfPoints(),
         "cells": data.GetNumberOfCells(),
-        "bounds": _rounded(np.array(data.GetBounds()), 3),
-        "colour": _rounded(np.array([*node.GetDisplayNode().GetColor(), node.GetDisplayNode().GetOpacity()])),
+        "bounds": np.array(data.GetBounds()),
+        "colour": np.array([*node.GetDisplayNode().GetColor(), node.GetDisplayNode().GetOpacity()]),
     }
 
 
@@ -152,10 +171,6 @@ def _folders() -> dict[str, Facts]:
             names = [node.GetName() for node in nodes_in(item) if node is not None]
             folders[f"folder {hierarchy.GetItemName(item)}"] = {"nodes": names}
     return folders
-
-
-def _rounded(values: NDArray[np.float64], digits: int = ROUNDING) -> tuple[float, ...]:
-    return tuple((np.round(values.ravel(), digits) + 0.0).tolist())
 
 
 def _digest(array: NDArray[Any]) -> str:

@@ -38,6 +38,24 @@ def slice_logic(name: str) -> Any:
     return logic
 
 
+def view_node(name: str) -> Any:
+    """Return the node of the 3D view `name`, made where no application has made it.
+
+    It outlives the closing of the scene, its logic forgets it then; asked for a second one, a logic returns a node
+    that belongs to no scene.
+    """
+    scene = slicer.mrmlScene
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLViewNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLViewNode")
+        if node.GetLayoutName() == name:
+            return node
+    logic = slicer.vtkMRMLViewLogic()
+    logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+    slicer.app.applicationLogic().GetViewLogics().AddItem(logic)
+    logic.SetMRMLScene(scene)
+    return logic.AddViewNode(name)
+
+
 def prepare_slices(reference: Any, focus_ras: tuple[float, float, float]) -> None:
     """Set the three slice nodes, so that a saved scene opens at the lesion and not at the centre; nothing is drawn."""
     for name, orientation in SLICES.values():

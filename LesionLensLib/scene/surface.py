@@ -50,7 +50,9 @@ def add_context_surface(reference: Volume, brain: Volume | None, name: str) -> A
 
 def head_mask(array: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return the largest bright object of an image `(k, j, i)` with its holes filled: the head, or a stripped brain."""
-    smooth = ndimage.gaussian_filter(array.astype(np.float32), 1.0)
+    # A few hot voxels would otherwise put everything else into Otsu's dark class.
+    calm = np.minimum(array, np.percentile(array, 99.5)).astype(np.float32)
+    smooth = ndimage.gaussian_filter(calm, 1.0)
     if smooth.min() == smooth.max():
         return np.zeros(array.shape, dtype=np.bool_)
     # Otsu parts bright from dark tissue; half of it parts the head from air.

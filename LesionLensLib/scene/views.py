@@ -11,7 +11,7 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from LesionLensLib.scene.layout import slice_logic
+from LesionLensLib.scene.layout import slice_logic, view_node
 
 SLICE_MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
@@ -89,6 +89,7 @@ class OffscreenView:
         style = actor.GetTextProperty()
         style.SetFontSize(points)
         style.SetColor(1, 1, 1)
+        style.BoldOn()
         style.ShadowOn()
         style.SetVerticalJustificationToCentered()
         {"centre": style.SetJustificationToCentered, "left": style.SetJustificationToLeft,
@@ -187,11 +188,7 @@ class ThreeDView(OffscreenView):
         self.renderer.SetUseDepthPeeling(True)
         self.renderer.SetMaximumNumberOfPeels(12)
         self.renderer.SetOcclusionRatio(0.0)
-        self.logic = slicer.vtkMRMLViewLogic()
-        self.logic.SetMRMLApplicationLogic(self.app_logic)
-        self.app_logic.GetViewLogics().AddItem(self.logic)
-        self.logic.SetMRMLScene(slicer.mrmlScene)
-        self.node = self.logic.AddViewNode("1")
+        self.node = view_node("1")
         self.node.SetBoxVisible(False)
         self.node.SetAxisLabelsVisible(False)
         self.managers.SetMRMLDisplayableNode(self.node)

@@ -49,7 +49,7 @@ def show(slicer: Any) -> Callable[..., Any]:
     return load_and_show
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def renderer() -> str:
     """A renderer that works; without one the test is skipped, or fails where LESIONLENS_REQUIRE_RENDERER is 1."""
     if find_renderer() is None:
