@@ -299,7 +299,6 @@ def test_with_scene_the_pictures_and_the_scene_file_belong_to_the_results(case_f
 def test_without_a_renderer_only_the_pictures_are_missing_and_the_package_is_named(
     case_files: CaseFiles, result: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("LesionLensLib.scene.build.find_renderer", lambda: None)
     monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkXOpenGLRenderWindow")
     monkeypatch.delenv("DISPLAY", raising=False)
     assert main(case_files.call().plus("--scene").arguments()) == 0
