@@ -311,6 +311,19 @@ def test_a_result_that_breaks_halfway_leaves_no_node_and_no_folder(slicer: Any, 
     assert not subject_hierarchy().GetItemByName("rsanet-ms on FLAIR")
 
 
+def test_no_node_points_at_the_result_folder_which_may_be_temporary(
+    slicer: Any, show: Show, left_handed: ResultCase
+) -> None:
+    show(left_handed)
+    scene = slicer.mrmlScene
+    storages = [
+        scene.GetNthNodeByClass(index, "vtkMRMLStorageNode")
+        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLStorageNode"))
+    ]
+
+    assert not [node.GetFileName() for node in storages if str(left_handed.folder) in (node.GetFileName() or "")]
+
+
 def test_the_brain_surface_encloses_the_mask_it_was_made_from(show: Show, left_handed: ResultCase) -> None:
     import vtk
 
