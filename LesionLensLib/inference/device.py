@@ -74,14 +74,13 @@ def cuda_fault(name: str) -> str:
     return "" if answer == 27 else f"a small convolution gave {answer} instead of 27"
 
 
-def make_deterministic(seed: int = 0) -> None:
-    """Make the same input give the same bytes on the same machine: seeds, deterministic kernels, no kernel race.
+def make_deterministic() -> None:
+    """Make the same input give the same bytes on the same machine: deterministic kernels, no race between kernels.
 
     cuBLAS needs its workspace fixed before it is first used. torch would also fill every new tensor with NaN in this
     mode, which costs time and finds nothing here.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

@@ -15,7 +15,7 @@ from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.inference.cpu import choose_fast_path
 from LesionLensLib.inference.device import DeviceChoice, make_deterministic
 from LesionLensLib.inference.memory import MEBIBYTE, available_memory, in_words
-from LesionLensLib.inference.passes import Predictor, predict_windows, prepare
+from LesionLensLib.inference.passes import Predictor, is_streamed, predict_windows, prepare
 from LesionLensLib.inference.streamed_rsanet import can_stream
 
 WINDOW = (96, 96, 96)
@@ -55,12 +55,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 def plan_rungs(net: nn.Module, shape: Sequence[int], choice: DeviceChoice, lean: bool = False) -> list[Rung]:
     """Return the ladder for images of `shape` (C, D, H, W), from the fastest rung to the smallest."""
     where = "" if choice.device == "cpu" else f" on {choice.device}"
-    rungs = [] if lean else [Rung(f"whole volume{where}", choice, whole_bytes(net, shape, choice))]
-    if can_stream(net) or lean:
-        rungs.append(Rung(f"lean whole volume{where}", choice, lean_bytes(net, shape, choice), lean=True))
+    rungs = []
+    if not is_streamed(net, choice) and not (lean and can_stream(net)):
+        rungs.append(Rung(f"whole volume{where}", choice, plain_bytes(net, shape)))
+    if can_stream(net):
+        rungs.append(Rung(f"streamed whole volume{where}", choice, streamed_bytes(net, shape, choice), lean=True))
     for window in (WINDOW, SMALLER_WINDOW):
         size = tuple(min(wanted, present) for wanted, present in zip(window, shape[1:], strict=True))
-        needed = 8 * int(np.prod(shape[1:])) + lean_bytes(net, (shape[0], *size), choice)
+        needed = 8 * int(np.prod(shape[1:])) + streamed_bytes(net, (shape[0], *size), choice)
         rungs.append(Rung(f"windows of {' x '.join(map(str, size))}{where}", choice, needed, True, size))
     if choice.device != "cpu":
         on_cpu = replace(choice, device="cpu", fast=choose_fast_path())
@@ -68,19 +70,16 @@ def plan_rungs(net: nn.Module, shape: Sequence[int], choice: DeviceChoice, lean:
     return rungs
 
 
-def whole_bytes(net: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> int:
-    """Return about how many bytes the fast whole-volume pass takes; figures measured, see `Testing/Benchmarks`."""
-    if choice.fast.layout == "plain":
-        features = 8 * 4 * _feature_width(net)
-        return int(np.prod(shape[1:])) * features + 64 * MEBIBYTE
-    return lean_bytes(net, shape, choice) + 64 * MEBIBYTE * choice.threads
+def plain_bytes(net: nn.Module, shape: Sequence[int]) -> int:
+    """Return about how many bytes the module as it is takes beyond images of `shape` (C, D, H, W); rounded up."""
+    return int(np.prod(shape[1:])) * 8 * 4 * _feature_width(net) + 64 * MEBIBYTE
 
 
-def lean_bytes(net: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> int:
-    """Return about how many bytes the streamed pass takes: one feature volume, and as much again."""
+def streamed_bytes(net: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> int:
+    """Return about how many bytes the streamed pass takes: a feature volume, as much again, and slabs."""
     item = 4 if choice.device != "cpu" else choice.fast.dtype.itemsize
     per_voxel = 2.6 * item * _feature_width(net) + item * shape[0] + 4
-    return int(np.prod(shape[1:]) * per_voxel) + 64 * MEBIBYTE
+    return int(np.prod(shape[1:]) * per_voxel) + 64 * MEBIBYTE * (1 + choice.threads)
 
 
 def run_with_ladder(
@@ -111,8 +110,7 @@ def run_with_ladder(
         tell(0.0, rung.name)
         probability = _try(rung, net, x[0], tell, preparer)
         if probability is not None:
-            form = rung.choice.fast.name if rung.choice.device == "cpu" else "float32"
-            steps.append(f"{rung.name}: done ({form})")
+            steps.append(f"{rung.name}: done ({_form(net, rung)})")
             return probability, tuple(steps)
         steps.append(f"{rung.name}: ran out of memory")
         tell(0.0, steps[-1])
@@ -121,6 +119,12 @@ def run_with_ladder(
         "Close other programs, use a machine with more memory, or crop the images.",
         "; ".join(steps),
     )
+
+
+def _form(net: nn.Module, rung: Rung) -> str:
+    """Return the layout and number format a rung computes in."""
+    on_cpu = rung.choice.device == "cpu"
+    return rung.choice.fast.name if on_cpu and can_stream(net) else "plain float32"
 
 
 def _try(rung: Rung, net: nn.Module, x: Tensor, tell: Tell, preparer: Preparer) -> Probability | None:

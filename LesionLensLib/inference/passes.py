@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from LesionLensLib.inference.device import DeviceChoice
-from LesionLensLib.inference.planes import SLAB_BYTES
 from LesionLensLib.inference.streamed_rsanet import StreamedRSANet, can_stream
 
 Predictor = Callable[[Tensor], NDArray[np.float32]]
 """Takes images (C, D, H, W) and returns the lesion probability (D, H, W)."""
 
 BLENDINGS = ("gaussian", "uniform")
-LEAN_SLAB_BYTES = SLAB_BYTES // 4
 
 
 def predict_whole(net: nn.Module, x: Tensor) -> NDArray[np.float32]:
@@ -35,18 +33,22 @@ def predict_whole(net: nn.Module, x: Tensor) -> NDArray[np.float32]:
 def prepare(net: nn.Module, choice: DeviceChoice, lean: bool = False) -> Predictor:
     """Return the fastest predictor for `choice`, or with `lean` the one that needs least memory.
 
-    An RSANet is streamed wherever that is faster, and always when lean; both give the whole-volume answer. Anything
-    else runs as it is.
+    An RSANet is streamed where that is faster (`is_streamed`) and always when lean; both give the whole-volume answer.
+    Anything else runs as it is.
     """
     net = net.eval().to(choice.device)
     on_gpu = choice.device != "cpu"
-    if can_stream(net) and (lean or choice.fast.layout != "plain"):
+    if can_stream(net) and (lean or is_streamed(net, choice)):
         dtype = torch.float32 if on_gpu else choice.fast.dtype
         workers = 1 if on_gpu else choice.threads
-        slab_bytes = LEAN_SLAB_BYTES if lean else SLAB_BYTES
-        streamed = StreamedRSANet(net, dtype, workers, slab_bytes)
+        streamed = StreamedRSANet(net, dtype, workers)
         return lambda x: streamed(x.to(choice.device)).cpu().numpy()
     return lambda x: predict_whole(net, x.to(choice.device))
+
+
+def is_streamed(net: nn.Module, choice: DeviceChoice) -> bool:
+    """Tell whether the fastest pass for `choice` is the streamed one, which is then also the leanest."""
+    return can_stream(net) and choice.device == "cpu" and choice.fast.layout != "plain"
 
 
 def predict_windows(
