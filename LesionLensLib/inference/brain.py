@@ -13,6 +13,9 @@ from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.brain_network import find_brain
 from LesionLensLib.inference.foreground import head_mask, is_skull_stripped, nonzero_mask
+from LesionLensLib.inputs.findings import Finding
+
+WHOLE_HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -38,4 +41,12 @@ def estimate_brain_mask(
         return BrainMask(
             find_brain({role: channels[role] for role in card.roles}, card.reference_role, weights), "network"
         )
-    return BrainMask(head_mask(reference), "head")
+    return BrainMask(head_mask(reference), WHOLE_HEAD)
+
+
+def brain_findings(brain: BrainMask, card: ModelCard) -> tuple[Finding, ...]:
+    """Return the warning that the whole head stands in for the brain, where it does."""
+    if brain.method != WHOLE_HEAD:
+        return ()
+    text = f"{card.id} cannot find the brain by itself and no mask was given, so the whole head was searched."
+    return (Finding("warning", "whole-head", text, "Give a brain mask with --mask brain=PATH."),)

@@ -17,7 +17,7 @@ from LesionLensLib.images.resample import resample
 from LesionLensLib.images.segmentation_file import Segment, write_segmentation
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.images.write import write_volume
-from LesionLensLib.inference.brain import BrainMask, estimate_brain_mask
+from LesionLensLib.inference.brain import BrainMask, brain_findings, estimate_brain_mask
 from LesionLensLib.inference.case import (
     Case,
     check_roles,
@@ -67,6 +67,7 @@ class Outcome:
     labels: Volume
     probability: Volume
     lesions: tuple[Lesion, ...]
+    findings: tuple[Finding, ...]
     ladder: tuple[str, ...]
     settings: dict[str, Any]
 
@@ -91,8 +92,10 @@ def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseCl
     make_deterministic(job.seed)
     with clock.phase("model", "loading the model"):
         run = Run(job, card, load_model(card), choose_device(job.device), clock)
+    clock.progress.update("device", PHASES["read"], f"{run.device.device}: {run.device.reason}")
     case, findings = _read_and_check(run)
     outcome = _find_lesions_in(case, run)
+    findings += outcome.findings
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         _write_outcome(folder, outcome, card)
         write_registrations(folder, case)
@@ -138,6 +141,8 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
         channels = {role: case.on_grid(role, grid) for role in card.roles}
     with clock.phase("brain", "finding the brain"):
         brain = _brain_of(case, channels, run)
+        findings = brain_findings(brain, card)
+        _warn(findings, clock)
     box, part = brain_box(brain.mask, grid)
     with clock.phase("prepare", "normalising the channels"):
         inside = brain.mask[part]
@@ -163,7 +168,7 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
         "network_grid": box.to_dict(),
         "device_reason": run.device.reason,
     }
-    return Outcome(labels, native, lesions, steps, settings)
+    return Outcome(labels, native, lesions, findings, steps, settings)
 
 
 def _brain_of(case: Case, channels: dict[str, Volume], run: Run) -> BrainMask:
