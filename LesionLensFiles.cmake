@@ -2,8 +2,20 @@
 
 set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/__init__.py
+  LesionLensLib/__main__.py
+  LesionLensLib/baseline.py
   LesionLensLib/card_schema.py
   LesionLensLib/catalogue.py
+  LesionLensLib/cli/__init__.py
+  LesionLensLib/cli/demo.py
+  LesionLensLib/cli/evaluate.py
+  LesionLensLib/cli/main.py
+  LesionLensLib/cli/models.py
+  LesionLensLib/cli/options.py
+  LesionLensLib/cli/parser.py
+  LesionLensLib/cli/run.py
+  LesionLensLib/cli/segment.py
+  LesionLensLib/cli/train.py
   LesionLensLib/errors.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
@@ -19,11 +31,41 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/volume.py
   LesionLensLib/images/write.py
   LesionLensLib/inference/__init__.py
+  LesionLensLib/inference/brain.py
+  LesionLensLib/inference/brain_network.py
+  LesionLensLib/inference/case.py
+  LesionLensLib/inference/clock.py
+  LesionLensLib/inference/cpu.py
+  LesionLensLib/inference/device.py
+  LesionLensLib/inference/fast_slice_attention.py
+  LesionLensLib/inference/foreground.py
+  LesionLensLib/inference/ladder.py
   LesionLensLib/inference/lesions.py
+  LesionLensLib/inference/memory.py
+  LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
+  LesionLensLib/inference/passes.py
+  LesionLensLib/inference/planes.py
+  LesionLensLib/inference/region.py
+  LesionLensLib/inference/segment.py
+  LesionLensLib/inference/streamed_rsanet.py
+  LesionLensLib/inference/workers.py
   LesionLensLib/inputs/__init__.py
+  LesionLensLib/inputs/channel_guess.py
+  LesionLensLib/inputs/check.py
+  LesionLensLib/inputs/check_contrast.py
+  LesionLensLib/inputs/check_geometry.py
+  LesionLensLib/inputs/check_head.py
+  LesionLensLib/inputs/check_header.py
+  LesionLensLib/inputs/check_roles.py
+  LesionLensLib/inputs/check_values.py
+  LesionLensLib/inputs/expectations.py
+  LesionLensLib/inputs/findings.py
+  LesionLensLib/inputs/preview.py
   LesionLensLib/interrupts.py
   LesionLensLib/jobs.py
+  LesionLensLib/manifest.py
+  LesionLensLib/metrics.py
   LesionLensLib/networks/__init__.py
   LesionLensLib/networks/group_norm.py
   LesionLensLib/networks/losses.py
@@ -31,25 +73,60 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/networks/rsanet.py
   LesionLensLib/networks/slice_attention.py
   LesionLensLib/networks/unet_blocks.py
+  LesionLensLib/phantom/__init__.py
+  LesionLensLib/phantom/anatomy.py
+  LesionLensLib/phantom/contrast.py
+  LesionLensLib/phantom/head.py
+  LesionLensLib/phantom/lesions.py
+  LesionLensLib/phantom/shapes.py
+  LesionLensLib/process.py
   LesionLensLib/progress.py
   LesionLensLib/report.py
   LesionLensLib/results.py
   LesionLensLib/scene/__init__.py
+  LesionLensLib/scene/__main__.py
+  LesionLensLib/scene/build.py
+  LesionLensLib/scene/bundle.py
+  LesionLensLib/scene/compare.py
+  LesionLensLib/scene/hierarchy.py
+  LesionLensLib/scene/hierarchy_keeper.py
+  LesionLensLib/scene/layout.py
+  LesionLensLib/scene/pictures.py
+  LesionLensLib/scene/probability.py
+  LesionLensLib/scene/probe.py
+  LesionLensLib/scene/renderer.py
   LesionLensLib/scene/resources.py
+  LesionLensLib/scene/segmentation.py
+  LesionLensLib/scene/segments.py
   LesionLensLib/scene/stand_alone.py
   LesionLensLib/scene/start.py
+  LesionLensLib/scene/surface.py
+  LesionLensLib/scene/tables.py
   LesionLensLib/scene/terminology.py
+  LesionLensLib/scene/views.py
+  LesionLensLib/scene/volumes.py
   LesionLensLib/training/__init__.py
   LesionLensLib/training/augmentation.py
   LesionLensLib/training/brain.py
+  LesionLensLib/training/brain_extraction.py
+  LesionLensLib/training/evaluation.py
+  LesionLensLib/training/export.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/open_ms.py
   LesionLensLib/training/planting.py
+  LesionLensLib/training/pool.py
+  LesionLensLib/training/recipe.py
+  LesionLensLib/training/run.py
   LesionLensLib/training/sources.py
+  LesionLensLib/training/trainer.py
   )
 
 set(LESIONLENS_RESOURCES
+  Resources/Colors/README.md
+  Resources/Colors/inferno.csv
   Resources/Icons/LesionLens.png
+  Resources/Recipes/rsanet-ms.yaml
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
   )

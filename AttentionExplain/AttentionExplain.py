@@ -21,7 +21,11 @@ class AttentionExplain(ScriptedLoadableModule):
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
-        self.parent.helpText = _("Attention Explain will show which parts of the images an answer came from, and check that map against the network. It comes in a later version of LesionLens; nothing can be run here yet.")
+        self.parent.helpText = _(
+            "Attention Explain will show which parts of the images an answer came from, and check that map against the "
+            "network. "
+            "It comes in a later version of LesionLens; nothing can be run here yet."
+        )
         self.parent.acknowledgementText = _("Research use only, not a medical device.")
 
 

@@ -36,9 +36,9 @@ OnFailed = Callable[[LesionLensError | Cancelled], None]
 class ChildRun:
     """One job in one child process; every callback is called on the thread that calls `poll`, `wait` or `cancel`.
 
-    `on_progress(fraction, text)`, `on_warning(text)`; then once either `on_finished(payload)` with what the job
-    reported, or `on_failed(error)` with a `LesionLensError` or `Cancelled`. `program` is the command to which
-    `run JOB.json --progress json` is added; tests swap it.
+    `on_progress(fraction, text)`, and `on_phase(name, text)` with each of them, `on_warning(text)`; then once either
+    `on_finished(payload)` with what the job reported, or `on_failed(error)` with a `LesionLensError` or `Cancelled`.
+    `program` is the command to which `run JOB.json --progress json` is added; tests swap it.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class ChildRun:
         on_failed: OnFailed,
         on_warning: Callable[[str], None] | None = None,
         program: Sequence[str] | None = None,
+        on_phase: Callable[[str, str], None] | None = None,
     ) -> None:
         self.job = job
         self._on_progress = on_progress
         self._on_finished = on_finished
         self._on_failed = on_failed
         self._on_warning = on_warning or (lambda text: None)
+        self._on_phase = on_phase or (lambda name, text: None)
         self._program = list(program) if program is not None else None
         self._token = uuid.uuid4().hex
         self._process: subprocess.Popen[str] | None = None
@@ -148,6 +150,7 @@ class ChildRun:
         kind = event.pop("event")
         if kind == "progress":
             self._on_progress(float(event.get("fraction", 0.0)), str(event.get("text", "")))
+            self._on_phase(str(event.get("phase", "")), str(event.get("text", "")))
         elif kind == "warning":
             self._on_warning(str(event.get("text", "")))
         elif kind == "result":

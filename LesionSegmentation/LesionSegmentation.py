@@ -1,10 +1,8 @@
 """Lesion Segmentation: finds lesions in multi-contrast images with an attention network, in a child process."""
 
 import enum
-import html
-import logging
-import os
-from typing import Annotated, Any, Optional, Union
+from pathlib import Path
+from typing import Annotated, Any, Union
 
 import slicer
 import vtk
@@ -21,8 +19,6 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-OWN_MODEL_SETTING = "LesionLens/OwnModelFolder"
-
 
 class LesionSegmentation(ScriptedLoadableModule):
     """What the application shows of the module before it is opened."""
@@ -38,8 +34,8 @@ class LesionSegmentation(ScriptedLoadableModule):
             'device. What each model was trained on is said in its <a href="{url}">model card</a>.'
         ).format(url="https://github.com/LesionLens/SlicerLesionLens#models")
         self.parent.acknowledgementText = _(
-            "The network is RSANet: H. Zhang et al., Recurrent Slice-wise Attention Network for Multiple Sclerosis Lesion "
-            "Segmentation, MICCAI 2019, written anew for LesionLens. Please cite it and the model's own card."
+            "The network is RSANet: H. Zhang et al., Recurrent Slice-wise Attention Network for Multiple Sclerosis "
+            "Lesion Segmentation, MICCAI 2019, written anew for LesionLens. Please cite it and the model's own card."
         )
         slicer.app.connect("startupCompleted()", onStartupCompleted)
 
@@ -47,10 +43,11 @@ class LesionSegmentation(ScriptedLoadableModule):
 def onStartupCompleted() -> None:
     """Offer the sample case in the module Sample Data, and our terms for segments."""
     ensureLibrary()
-    from LesionLensLib.scene.terminology import load_terminology
     from LesionSegmentationLib.SampleCase import registerSampleData
 
-    registerSampleData(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
+    from LesionLensLib.scene.terminology import load_terminology
+
+    registerSampleData(Path(__file__).parent / "Resources" / "Icons")
     load_terminology()
 
 
@@ -80,7 +77,8 @@ class LesionSegmentationParameterNode:
 
     model: str = "rsanet-ms"
     settingsOf: str = ""
-    brainMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    # Slicer's wrapper knows typing.Union and not the `|` of newer Pythons.
+    brainMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     segmentation: vtkMRMLSegmentationNode
     device: Device = Device.AUTOMATIC
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
@@ -94,7 +92,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic: Optional[LesionSegmentationLogic] = None
+        self.logic: LesionSegmentationLogic | None = None
         self._parameterNode: Any = None
         self._parameterNodeGuiTag: Any = None
         self._result: Any = None
@@ -110,13 +108,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         from LesionSegmentationLib.PanelParts import PanelParts
 
         self.parts = PanelParts(self.ui)
-        import ctk
-
-        self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
-        self.ui.modelFolderEdit.currentPath = self.ownModelFolder()
-        self.parts.fillModels(self.ownModelFolder())
-        self.parts.clearOutcome()
-        self.parts.showInstallation()
+        self.parts.showOpened()
         self._connect()
         self.initializeParameterNode()
 
@@ -175,7 +167,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         """Make sure that a parameter node exists and is shown."""
         self.setParameterNode(self.logic.getParameterNode())
 
-    def setParameterNode(self, parameterNode: Optional[LesionSegmentationParameterNode]) -> None:
+    def setParameterNode(self, parameterNode: LesionSegmentationParameterNode | None) -> None:
         """Show and follow another parameter node; None while the scene is being closed."""
         self._disconnectParameterNode()
         self._parameterNode = parameterNode
@@ -241,6 +233,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         try:
             if self.parts.install(self.resourcePath("requirements.txt")):
                 self._start()
+            self._refresh()
         except LesionLensError as error:
             self.onFailed(error)
 
@@ -248,13 +241,14 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         node = self._parameterNode
         card = self.parts.card(node.model)
         self._result = None
-        self.parts.showStart(node.device.value)
+        self.parts.showStart()
         self.logic.start(
             self.parts.rows.nodes(),
             model=self.parts.modelArgument(card),
             segmentation=node.segmentation,
             progress=self.parts.showProgress,
             warning=self.parts.showWarning,
+            deviceChosen=self.parts.showDevice,
             finished=self.onFinished,
             failed=self.onFailed,
             brainMask=node.brainMask,
@@ -263,7 +257,6 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             minVolumeMl=None if node.minVolumeMl == card.min_volume_ml else node.minVolumeMl,
             device=node.device.value,
         )
-        self._refresh()
 
     def onFinished(self, result) -> None:
         """Show what was found."""
@@ -291,22 +284,13 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
         try:
             self.parts.install(self.resourcePath("requirements.txt"))
+            self._refresh()
         except LesionLensError as error:
             self.onFailed(error)
 
-    @staticmethod
-    def ownModelFolder() -> str:
-        """Return the user's own model folder; it belongs to this computer and is therefore not kept in scenes."""
-        import qt
-
-        return str(qt.QSettings().value(OWN_MODEL_SETTING, "") or "")
-
     def onOwnModelFolder(self, path: str) -> None:
         """The user named a folder with a model of their own."""
-        import qt
-
-        qt.QSettings().setValue(OWN_MODEL_SETTING, path)
-        self.parts.fillModels(path)
+        self.parts.keepOwnModelFolder(path)
         if self._parameterNode:
             self._showModel()
             self._refresh()
@@ -318,7 +302,7 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         ensureLibrary()
-        self.program: Optional[list] = None  # the command that does the work; None is this library's own
+        self.program: list | None = None  # the command that does the work; None is this library's own
         self._run: Any = None
 
     def getParameterNode(self):
@@ -355,18 +339,20 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
 
     def start(
         self, inputs: dict, model: str = "rsanet-ms", segmentation=None, progress=None, finished=None, failed=None,
-        warning=None, **settings,
+        warning=None, deviceChosen=None, **settings,
     ) -> None:  # fmt: skip
         """Start the same work and return at once; callbacks come on the main thread while the event loop runs.
 
-        `progress(fraction, text)`, `warning(text)`; then once `finished(result)` or `failed(error)`, where a
-        `Cancelled` error says that the work was stopped. Raises as `process` where it cannot even start.
+        `progress(fraction, text)`, `warning(text)`, `deviceChosen(name, reason)`; then once `finished(result)` or
+        `failed(error)`, where a `Cancelled` error says that the work was stopped. Raises as `process` where it cannot
+        even start.
         """
         from LesionLensLib.errors import UserError
 
         if self.isRunning:
             raise UserError(_("A segmentation is already running."), _("Wait for it or cancel it."))
-        callbacks = {"progress": progress, "warning": warning, "finished": finished, "failed": failed}
+        callbacks = {"progress": progress, "warning": warning, "deviceChosen": deviceChosen}
+        callbacks |= {"finished": finished, "failed": failed}
         self._run = self._newRun(inputs, model, segmentation, settings, callbacks)
         self._run.start()
         self._run.startTimer()
@@ -376,13 +362,11 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
         if self.isRunning:
             self._run.stop(reason or _("Cancelled."))
 
-    def _newRun(self, inputs: dict, model: str, segmentation, settings: dict, callbacks: Optional[dict] = None):
+    def _newRun(self, inputs: dict, model: str, segmentation, settings: dict, callbacks: dict | None = None):
         from LesionSegmentationLib.SegmentationRun import Listener, RunSettings, SegmentationRun
 
         given = {name: call for name, call in (callbacks or {}).items() if call is not None}
-        return SegmentationRun(
-            inputs, model, segmentation, RunSettings(**settings), Listener(**given), self.program
-        )
+        return SegmentationRun(inputs, model, segmentation, RunSettings(**settings), Listener(**given), self.program)
 
 
 class LesionSegmentationTest(ScriptedLoadableModuleTest):
@@ -393,16 +377,17 @@ class LesionSegmentationTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
-        """Run every test of this module."""
+        """Run every test."""
         self.setUp()
         self.test_sampleCaseGivesLesionsOfAboutTheTrueVolume()
 
     def test_sampleCaseGivesLesionsOfAboutTheTrueVolume(self) -> None:
         """The volume found in the simulated head lies within a factor of two of what was put in."""
         ensureLibrary()
-        from LesionLensLib.phantom import make_head_phantom
         from LesionSegmentationLib.Installation import missingPackages
         from LesionSegmentationLib.SampleCase import addHead
+
+        from LesionLensLib.phantom import make_head_phantom
 
         if missingPackages():
             self.skipTest(f"not installed: {', '.join(missingPackages())}")

@@ -21,7 +21,10 @@ class MetastasisOutcome(ScriptedLoadableModule):
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
-        self.parent.helpText = _("Metastasis Outcome will give the probability that a tumour spreads or comes back, with its uncertainty. It comes in a later version of LesionLens; nothing can be run here yet.")
+        self.parent.helpText = _(
+            "Metastasis Outcome will give the probability that a tumour spreads or comes back, with its uncertainty. "
+            "It comes in a later version of LesionLens; nothing can be run here yet."
+        )
         self.parent.acknowledgementText = _("Research use only, not a medical device.")
 
 

@@ -8,7 +8,7 @@ roles come from the card.
 import html
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import qt
 import slicer
@@ -16,7 +16,9 @@ from slicer.i18n import tr as _
 
 REFERENCE_PREFIX = "Channel_"
 VOLUME_CLASS = "vtkMRMLScalarVolumeNode"
-GOOD, BAD = "\u2713", "\u2717"
+GOOD = '<font color="green">\u2713</font>'
+MARKS = {"error": '<font color="red">\u2717</font>', "warning": '<font color="darkorange"><b>!</b></font>'}
+COLORS = {"error": "red", "warning": "darkorange"}
 
 
 def channelNode(parameterNode: Any, role: str) -> Any:
@@ -49,21 +51,21 @@ class ChannelRow:
 class ChannelRows:
     """Builds the rows inside `container` and keeps them and the parameter node equal.
 
-    `geometryProblem(role, nodes)` returns one sentence about the image of a role, or an empty text where it is fine;
-    `suggestedRole(node)` returns the role a volume looks like, or None.
+    `imageFindings(role, nodes)` returns what is wrong with the image of a role, the worst first, nothing where it is
+    fine; `suggestedRole(node)` returns the role a volume looks like, or None.
     """
 
     def __init__(
         self,
         container: Any,
-        geometryProblem: Callable[[str, dict], str],
-        suggestedRole: Callable[[Any], Optional[str]],
+        imageFindings: Callable[[str, dict], tuple],
+        suggestedRole: Callable[[Any], str | None],
     ) -> None:
         self._container = container
         self._layout = qt.QGridLayout(container)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setColumnStretch(1, 1)
-        self._geometryProblem = geometryProblem
+        self._imageFindings = imageFindings
         self._suggestedRole = suggestedRole
         self._parameterNode = None
         self._rows: dict = {}
@@ -187,9 +189,9 @@ class ChannelRows:
             name = html.escape(row.suggestion.GetName()) if row.suggestion is not None else ""
             text = _("Suggested: {name}").format(name=f'<a href="use">{name}</a>') if name else ""
         else:
-            problem = self._geometryProblem(row.role, chosen)
-            row.mark.text = f'<font color="{"red" if problem else "green"}">{BAD if problem else GOOD}</font>'
-            row.mark.toolTip = problem or _("The position and the voxel size of this image are fine.")
-            text = f'<font color="red">{html.escape(problem)}</font>' if problem else ""
+            worst = next(iter(self._imageFindings(row.role, chosen)), None)
+            row.mark.text = MARKS[worst.severity] if worst else GOOD
+            row.mark.toolTip = worst.text if worst else _("The position and the voxel size of this image are fine.")
+            text = f'<font color="{COLORS[worst.severity]}">{html.escape(worst.text)}</font>' if worst else ""
         row.hint.text = text
         row.hint.setVisible(bool(text))

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 from slicer.i18n import tr as _
 
-from LesionLensLib.inputs import suggest_role
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.inputs import Finding, suggest_role
+from LesionLensLib.inputs.check_geometry import check_overlap, check_spacing
 from LesionLensLib.scene.volumes import grid_of_node
 
 
@@ -14,35 +17,32 @@ def whyNotReady(inputs: dict, card: Any, brainMask: Any = None) -> str:
     if missing:
         return _("Choose the image for {roles}.").format(roles=", ".join(missing))
     for role in card.roles:
-        problem = imageProblem(role, inputs, card)
-        if problem:
-            return problem
+        errors = [finding for finding in imageFindings(role, inputs, card) if finding.severity == "error"]
+        if errors:
+            return errors[0].text
     if brainMask is not None and not brainMask.IsA("vtkMRMLSegmentationNode"):
         return unusable(brainMask, _("The brain mask"), inputs[card.reference_role])
     return ""
 
 
-def imageProblem(role: str, inputs: dict, card: Any) -> str:
-    """Return in one sentence what is wrong with the place or voxel size of the image of a role, or an empty text."""
+def imageFindings(role: str, inputs: dict, card: Any) -> tuple:
+    """Return what is wrong with the place or the voxel size of the image of a role, errors first.
+
+    `inputs` are the chosen volume nodes by role, not necessarily all of them.
+    """
     node, reference = inputs[role], inputs.get(card.reference_role)
     twin = next((other for other, chosen in inputs.items() if other != role and chosen is node), None)
     if twin is not None:
-        return _("The same image is chosen for {role} and {twin}.").format(role=role, twin=twin)
+        return _error("same-image", _("The same image is chosen for {role} and {twin}.").format(role=role, twin=twin))
     problem = unusable(node, role, reference)
-    if problem or unusable(reference, role, None):
-        return problem
-    grid = grid_of_node(node)
-    low, high = card.spacing_range_mm
-    spacing = " x ".join(f"{edge:.2g}" for edge in grid.spacing_mm)
-    if not all(low <= edge <= high for edge in grid.spacing_mm):
-        return _("The voxels of {role} measure {spacing} mm; the model was made for {low:g} to {high:g} mm.").format(
-            role=role, spacing=spacing, low=low, high=high
-        )
-    if grid_of_node(reference).overlap_fraction(grid) == 0.0:
-        return _("{role} does not overlap with {reference}: they show different places.").format(
-            role=role, reference=card.reference_role
-        )
-    return ""
+    if problem:
+        return _error("unusable", problem)
+    volumes = {role: _withoutVoxels(node)}
+    findings = check_spacing(volumes, card)
+    if reference is not None and not unusable(reference, card.reference_role, None):
+        volumes[card.reference_role] = _withoutVoxels(reference)
+        findings += check_overlap(volumes, card.reference_role)
+    return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
 
 
 def unusable(node: Any, title: str, reference: Any) -> str:
@@ -53,7 +53,7 @@ def unusable(node: Any, title: str, reference: Any) -> str:
     if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         return _("{title} has no voxels.").format(title=title)
     if reference is not None and node.GetParentTransformNode() is not reference.GetParentTransformNode():
-        return _("{title} is moved by another transform than the reference image; harden the transforms first.").format(
+        return _("{title} is moved by another transform than the other images; harden the transforms first.").format(
             title=title
         )
     return ""
@@ -62,3 +62,13 @@ def unusable(node: Any, title: str, reference: Any) -> str:
 def suggestedRole(node: Any, card: Any) -> Any:
     """Return the role that the name or the description of a volume node speaks of, or None."""
     return suggest_role(node.GetName() or "", node.GetDescription() or "", card.roles)
+
+
+def _withoutVoxels(node: Any) -> Volume:
+    """Return a volume with the node's grid and one zero for all voxels: the checks here look at the grid only."""
+    grid = grid_of_node(node)
+    return Volume(np.broadcast_to(np.uint8(0), grid.shape), grid)
+
+
+def _error(code: str, text: str) -> tuple:
+    return (Finding("error", code, text),)

@@ -2,17 +2,20 @@
 
 import html
 import logging
-from typing import Any, Optional
+from typing import Any
 
+import ctk
+import qt
 from slicer.i18n import tr as _
 
 from LesionLensLib.catalogue import ModelCard, find_card, list_cards
 from LesionLensLib.errors import Cancelled, LesionLensError
 from LesionSegmentationLib.ChannelRows import ChannelRows
-from LesionSegmentationLib.InputChecks import imageProblem, suggestedRole
+from LesionSegmentationLib.InputChecks import imageFindings, suggestedRole
 from LesionSegmentationLib.Installation import askAndInstall, missingPackages
 from LesionSegmentationLib.LesionTable import showLesions
 
+OWN_MODEL_SETTING = "LesionLens/OwnModelFolder"
 EVIDENCE = {
     "real-data": _("Trained on real images."),
     "simulated": _("Trained on simulated images only."),
@@ -27,12 +30,26 @@ class PanelParts:
         self.ui = ui
         self.shownModel = ""
         self._cards: dict = {}
-        self._ownCard: Optional[ModelCard] = None
+        self._ownCard: ModelCard | None = None
         self._outcome = ""
         self._warnings: list = []
-        self.rows = ChannelRows(ui.channelRows, self._imageProblem, self._suggestedRole)
+        self.rows = ChannelRows(ui.channelRows, self._imageFindings, self._suggestedRole)
+
+    def showOpened(self) -> None:
+        """Show the panel as it is before anything was done."""
+        folder = str(qt.QSettings().value(OWN_MODEL_SETTING, "") or "")
+        self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        self.ui.modelFolderEdit.currentPath = folder
+        self.fillModels(folder)
+        self.clearOutcome()
+        self.showInstallation()
 
     # Models
+
+    def keepOwnModelFolder(self, path: str) -> None:
+        """List the user's own model; the folder belongs to this computer and is therefore not kept in scenes."""
+        qt.QSettings().setValue(OWN_MODEL_SETTING, path)
+        self.fillModels(path)
 
     def fillModels(self, ownFolder: str) -> None:
         """List the shipped models and the user's own; what is wrong with a card is said below the list."""
@@ -53,7 +70,7 @@ class PanelParts:
         self.shownModel = ""
         self.ui.evidenceLabel.text = red(" ".join(problems)) if problems else ""
 
-    def card(self, modelId: str) -> Optional[ModelCard]:
+    def card(self, modelId: str) -> ModelCard | None:
         """Return the card of a listed model, or None."""
         return self._cards.get(modelId)
 
@@ -61,7 +78,7 @@ class PanelParts:
         """Return how a job names the model: the id of a shipped one, the folder of the user's own."""
         return str(card.folder) if card is self._ownCard else card.id
 
-    def selectModel(self, modelId: str) -> Optional[ModelCard]:
+    def selectModel(self, modelId: str) -> ModelCard | None:
         """Show a model, what it was trained on and its rows; returns its card, or None if it is not listed."""
         card = self.card(modelId)
         selector = self.ui.modelSelector
@@ -107,12 +124,12 @@ class PanelParts:
 
     # A run
 
-    def showStart(self, chosenDevice: str) -> None:
+    def showStart(self) -> None:
         """Clear what the last run left in the panel."""
         self._outcome, self._warnings = "", []
         self.showResult(None)
         self.ui.logEdit.setPlainText("")
-        self._showDevice(_("Runs on the CPU, as chosen under Advanced; this is slow.") if chosenDevice == "cpu" else "")
+        self.ui.deviceLabel.visible = False
         self.showProgress(0.0, _("Writing the images for the program"))
 
     def showProgress(self, fraction: float, text: str) -> None:
@@ -120,6 +137,11 @@ class PanelParts:
         self.ui.progressBar.value = round(100 * min(max(fraction, 0.0), 1.0))
         self.ui.statusLabel.text = html.escape(sentence(text))
         self._log(f"{100 * fraction:5.1f} %  {text}")
+
+    def showDevice(self, name: str, reason: str) -> None:
+        """Say in red that the work runs on the CPU and why; a graphics card needs no words."""
+        self.ui.deviceLabel.text = red(html.escape(_("Runs on the CPU: {reason}.").format(reason=reason)))
+        self.ui.deviceLabel.visible = name == "cpu"
 
     def showWarning(self, text: str) -> None:
         """Show what the user should know although the work goes on."""
@@ -141,9 +163,6 @@ class PanelParts:
         self.ui.summaryLabel.text = _("{count} lesions, {volume:.2f} ml in all.").format(
             count=found["lesion_count"], volume=found["lesion_volume_ml"]
         )
-        if result.report["device"] == "cpu":
-            reason = result.report["settings"].get("device_reason", "")
-            self._showDevice(_("Ran on the CPU: {reason}").format(reason=sentence(reason)))
         self._outcome = html.escape(_("Done in {seconds:.0f} s.").format(seconds=seconds))
 
     def showError(self, error: Exception, log: str) -> None:
@@ -160,20 +179,16 @@ class PanelParts:
     def clearOutcome(self) -> None:
         """Forget how the last run ended."""
         self._outcome, self._warnings = "", []
-        self._showDevice("")
+        self.ui.deviceLabel.visible = False
         self.showResult(None)
-
-    def _showDevice(self, text: str) -> None:
-        self.ui.deviceLabel.text = red(html.escape(text))
-        self.ui.deviceLabel.visible = bool(text)
 
     def _log(self, text: str) -> None:
         self.ui.logEdit.appendPlainText(text)
 
-    def _imageProblem(self, role: str, nodes: dict) -> str:
-        return imageProblem(role, nodes, self._cards[self.shownModel])
+    def _imageFindings(self, role: str, nodes: dict) -> tuple:
+        return imageFindings(role, nodes, self._cards[self.shownModel])
 
-    def _suggestedRole(self, node: Any) -> Optional[str]:
+    def _suggestedRole(self, node: Any) -> str | None:
         return suggestedRole(node, self._cards[self.shownModel])
 
 

@@ -1,6 +1,6 @@
 """The simulated head as nodes of the scene, for the panel's button, the module Sample Data and the tests."""
 
-import os
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -26,7 +26,7 @@ def addHead(head: Any) -> dict:
     return {role: add_volume(volume, name(f"Sample head {role}")) for role, volume in head.channels.items()}
 
 
-def registerSampleData(iconsPath: str) -> None:
+def registerSampleData(icons: Path) -> None:
     """Offer the sample case in the module Sample Data; it is made on the spot, nothing is downloaded."""
     import SampleData
 
@@ -37,6 +37,6 @@ def registerSampleData(iconsPath: str) -> None:
         uris="generated:LesionLensHead",
         fileNames=SAMPLE_NAME,
         nodeNames=_("Sample head"),
-        thumbnailFileName=os.path.join(iconsPath, THUMBNAIL),
+        thumbnailFileName=str(icons / THUMBNAIL),
         customDownloader=lambda source: loadSampleCase(),
     )

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import slicer
 import vtk
@@ -20,6 +20,7 @@ from LesionLensLib.process import ChildRun
 from LesionLensLib.scene.segmentation import show_result
 from LesionLensLib.scene.volumes import volume_of_node
 from LesionSegmentationLib.InputChecks import unusable
+from LesionSegmentationLib.OutputNode import moveSegments
 
 POLL_INTERVAL_MS = 100
 
@@ -34,8 +35,8 @@ class RunSettings:
 
     brainMask: Any = None
     registerChannels: bool = False
-    threshold: Optional[float] = None
-    minVolumeMl: Optional[float] = None
+    threshold: float | None = None
+    minVolumeMl: float | None = None
     device: str = "auto"
     seed: int = 0
     lean: bool = False
@@ -55,10 +56,13 @@ class Result:
 
 @dataclass
 class Listener:
-    """Who is told: `progress(fraction, text)`, `warning(text)`, then once `finished(result)` or `failed(error)`."""
+    """Who is told: `progress(fraction, text)`, `warning(text)`, `deviceChosen(name, reason)`; then once
+    `finished(result)` or `failed(error)`.
+    """
 
     progress: Callable = field(default=lambda fraction, text: None)
     warning: Callable = field(default=lambda text: None)
+    deviceChosen: Callable = field(default=lambda name, reason: None)
     finished: Callable = field(default=lambda result: None)
     failed: Callable = field(default=lambda error: None)
 
@@ -78,16 +82,16 @@ class SegmentationRun(VTKObservationMixin):
         segmentation: Any,
         settings: RunSettings,
         listener: Listener,
-        program: Optional[list] = None,
+        program: list | None = None,
     ) -> None:
         VTKObservationMixin.__init__(self)
         self.inputs, self.model, self.segmentation, self.settings = dict(inputs), model, segmentation, settings
-        self.result: Optional[Result] = None
-        self.error: Optional[Exception] = None
+        self.result: Result | None = None
+        self.error: Exception | None = None
         self._listener = listener
         self._program = program
-        self._folder: Optional[Path] = None
-        self._child: Optional[ChildRun] = None
+        self._folder: Path | None = None
+        self._child: ChildRun | None = None
         self._timer: Any = None
         self._warnings: list = []
         self._stopReason = ""
@@ -107,7 +111,13 @@ class SegmentationRun(VTKObservationMixin):
         self._folder = Path(tempfile.mkdtemp(prefix="LesionLens-", dir=slicer.app.temporaryPath))
         try:
             self._child = ChildRun(
-                self._job(), self._listener.progress, self._onFinished, self._onFailed, self._onWarning, self._program
+                self._job(),
+                self._listener.progress,
+                self._onFinished,
+                self._onFailed,
+                on_warning=self._onWarning,
+                program=self._program,
+                on_phase=self._onPhase,
             )
             self._child.start()
         except BaseException:
@@ -164,7 +174,7 @@ class SegmentationRun(VTKObservationMixin):
             lean=self.settings.lean,
         )
 
-    def _writeBrainMask(self) -> Optional[str]:
+    def _writeBrainMask(self) -> str | None:
         node = self.settings.brainMask
         if node is None:
             return None
@@ -185,6 +195,11 @@ class SegmentationRun(VTKObservationMixin):
             slicer.mrmlScene.RemoveNode(labelmap)
         return str(path)
 
+    def _onPhase(self, name: str, text: str) -> None:
+        if name == "device":
+            device, _separator, reason = text.partition(": ")
+            self._listener.deviceChosen(device, reason)
+
     def _onWarning(self, text: str) -> None:
         self._warnings.append(text)
         self._listener.warning(text)
@@ -192,7 +207,9 @@ class SegmentationRun(VTKObservationMixin):
     def _onFinished(self, payload: dict) -> None:
         self._stopObserving()
         try:
-            nodes = show_result(self._folder / "result", self.inputs, segmentation=self.segmentation)
+            nodes = show_result(self._folder / "result", self.inputs)
+            if self.segmentation is not None:
+                moveSegments(nodes, self.segmentation)
         except Exception as error:  # the border to the scene: the run must end and the folder must go
             logging.exception("the result could not be shown")
             self._end(error)
@@ -200,7 +217,12 @@ class SegmentationRun(VTKObservationMixin):
         self._removeFolder()
         report = payload["report"]
         self.result = Result(
-            nodes.segmentation, nodes.probability, nodes.table, report, nodes.report, tuple(self._warnings)
+            self.segmentation or nodes.segmentation,
+            nodes.probability,
+            nodes.table,
+            report,
+            nodes.report,
+            tuple(self._warnings),
         )
         self._listener.finished(self.result)
 

@@ -1,4 +1,4 @@
-"""A stand-in for the part of desktop Slicer that the panels use: PythonQt's `qt` and `ctk`, qMRML widgets, base classes.
+"""A stand-in for what the panels use of desktop Slicer: PythonQt's `qt` and `ctk`, qMRML widgets, base classes.
 
 The scene below it is the real one (slicer-core). What real Slicer refuses is refused here too: unknown attributes,
 signals that do not exist, widgets that a parameter cannot be bound to. What it cannot show is how the real widgets

@@ -100,7 +100,7 @@ class PanelHost:
         self.widget = getattr(self.module, f"{module_name}Widget")(self.parent)
         self.widget.setup()
         self.parent.isEntered = True
-        self.widget.enter()
+        getattr(self.widget, "enter", lambda: None)()  # panels need not have one
         self.parent.resize(*PANEL_SIZE)
         self.parent.show()
 

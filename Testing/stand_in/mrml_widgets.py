@@ -36,7 +36,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):  # noqa: N801
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
-    """Lists the nodes of some classes; disabled until it has a scene; selects by itself only where None is no choice."""
+    """Lists nodes; disabled until it has a scene; selects by itself only where None is no choice."""
 
     SIGNALS = {
         "currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)", "currentNodeIDChanged(QString)",
@@ -65,12 +65,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._none_display = "None"
         self._shown_id = ""
         self._box.currentIndexChanged.connect(self._on_index)
+        # The scene outlives the widget: its events must not reach a widget that Qt has deleted.
+        self.destroyed.connect(lambda _=None, observations=self._observations: _stop_observing(observations))
         self.setEnabled(False)
 
     def setMRMLScene(self, scene: Any) -> None:
-        for observed, tag in self._observations:
-            observed.RemoveObserver(tag)
-        self._scene, self._observations = scene, []
+        _stop_observing(self._observations)
+        self._scene = scene
         if scene is not None:
             kind = slicer.vtkMRMLScene
             for event in (kind.NodeAddedEvent, kind.NodeRemovedEvent, kind.EndImportEvent, kind.EndCloseEvent,
@@ -171,6 +172,12 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     showHidden = Property(bool, lambda s: s._flags["hidden"], lambda s, v: s._set_flag("hidden", v))
     showChildNodeTypes = Property(bool, lambda s: s._flags["children"], lambda s, v: s._set_flag("children", v))
     selectNodeUponCreation = Property(bool, lambda s: s._flags["select"], lambda s, v: s._set_flag("select", v))
+
+
+def _stop_observing(observations: list[tuple[Any, int]]) -> None:
+    for observed, tag in observations:
+        observed.RemoveObserver(tag)
+    observations.clear()
 
 
 MRML_WIDGETS = (qMRMLWidget, qSlicerScriptedLoadableModuleWidget, qMRMLNodeComboBox)

@@ -69,16 +69,23 @@ class Parameter:
         return self.type[text] if issubclass(self.type, enum.Enum) else self.type(text)
 
 
-def parameterNodeWrapper(cls: type) -> type:  # noqa: N802
+def parameterNodeWrapper(cls: type) -> type:
     """Turn a class of annotations into a typed view of a parameter node."""
-    parameters = {name: _parameter(cls, name, hint) for name, hint in typing.get_type_hints(cls, None, None, True).items()}
+    parameters = {
+        name: _parameter(cls, name, hint) for name, hint in typing.get_type_hints(cls, None, None, True).items()
+    }
     for name, parameter in parameters.items():
         setattr(cls, name, _accessor(parameter))
-    members = {"allParameters": parameters, "__init__": _init, "connectGui": _connect_gui, "disconnectGui": _disconnect_gui,
-               "StartModify": lambda self: self.parameterNode.StartModify(),
-               "EndModify": lambda self, was: self.parameterNode.EndModify(was),
-               "AddObserver": lambda self, event, call, priority=0.0: self.parameterNode.AddObserver(event, call, priority),
-               "RemoveObserver": lambda self, tag: self.parameterNode.RemoveObserver(tag)}  # fmt: skip
+    members = {
+        "allParameters": parameters,
+        "__init__": _init,
+        "connectGui": _connect_gui,
+        "disconnectGui": _disconnect_gui,
+        "StartModify": lambda self: self.parameterNode.StartModify(),
+        "EndModify": lambda self, was: self.parameterNode.EndModify(was),
+        "AddObserver": lambda self, event, call, rank=0.0: self.parameterNode.AddObserver(event, call, rank),
+        "RemoveObserver": lambda self, tag: self.parameterNode.RemoveObserver(tag),
+    }
     for name, member in members.items():
         setattr(cls, name, member)
     return cls
@@ -106,6 +113,7 @@ def _accessor(parameter: Parameter) -> property:
 def _init(self: Any, node: Any) -> None:
     self.parameterNode = node
     self._guis: dict[int, dict[str, Connector]] = {}
+    self._observer_tags: dict[int, int] = {}
     self._updating = False
     for parameter in self.allParameters.values():
         if not node.HasParameter(parameter.name):
@@ -131,19 +139,21 @@ def _connect_gui(self: Any, gui: Any) -> int:
             if name not in self.allParameters:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
             bound[name] = _connector(widget, self.allParameters[name])
-    tag = len(self._guis)
+    tag = max(self._guis, default=-1) + 1
     self._guis[tag] = bound
     for name, connector in bound.items():
         connector.write(getattr(self, name))
         connector.slot = _make_slot(self, name, connector)
         connector.signal.connect(connector.slot)
-    self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: _update_guis(self))
+    self._observer_tags[tag] = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: _update_guis(self))
     return tag
 
 
 def _disconnect_gui(self: Any, tag: int) -> None:
     for connector in self._guis.pop(tag, {}).values():
         connector.signal.disconnect(connector.slot)
+    if tag in self._observer_tags:
+        self.RemoveObserver(self._observer_tags.pop(tag))
 
 
 def _make_slot(self: Any, name: str, connector: Connector) -> Callable[..., None]:

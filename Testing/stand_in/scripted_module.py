@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import unittest
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -21,7 +21,7 @@ class ScriptedLoadableModule:
         parent.helpText = parent.acknowledgementText = ""
 
     def resourcePath(self, filename: str) -> str:
-        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
+        return str(Path(self.parent.path).parent / "Resources" / filename)
 
 
 class ScriptedLoadableModuleWidget:
@@ -34,7 +34,7 @@ class ScriptedLoadableModuleWidget:
         self.layout = parent.layout()
 
     def resourcePath(self, filename: str) -> str:
-        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
+        return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
 
     def setup(self) -> None:
         """Nothing: there is no developer section."""

@@ -20,6 +20,7 @@ FOLD = (128, 140, 156, 255)
 RIM = (72, 84, 102, 255)
 LESION = (240, 120, 24, 255)
 DARK = (38, 50, 66, 255)
+HEAT = ((29, (250, 220, 60, 90)), (22, (250, 160, 30, 150)), (14, (230, 60, 30, 200)), (7, (130, 0, 40, 235)))
 Canvas = ImageDraw.ImageDraw
 
 
@@ -90,8 +91,8 @@ def draw_explanation(image: Image.Image) -> None:
     draw_brain(ImageDraw.Draw(image), 64, 64, 58)
     heat = Image.new("RGBA", image.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(heat)
-    for r, color in ((29, (250, 220, 60, 90)), (22, (250, 160, 30, 150)), (14, (230, 60, 30, 200)), (7, (130, 0, 40, 235))):
-        draw.ellipse(box(76, 54, r, r * 0.92), fill=color)
+    for radius, color in HEAT:
+        draw.ellipse(box(76, 54, radius, radius * 0.92), fill=color)
     image.alpha_composite(heat.filter(ImageFilter.GaussianBlur(2.2 * SCALE)))
 
 

@@ -21,7 +21,7 @@ SKIPPED_FOLDERS = {"__pycache__"}
 
 
 def listed(cmake_file: Path, variable: str) -> list[str]:
-    """Return the entries of `set(variable ...)` with `${MODULE_NAME}` filled in; raises `ValueError` if there is none."""
+    """Return the entries of `set(variable ...)`, `${MODULE_NAME}` filled in; raises `ValueError` if there is none."""
     text = re.sub(r"#.*", "", cmake_file.read_text(encoding="utf-8"))
     values = {m[1]: m[2].split() for m in re.finditer(r"set\(\s*(\w+)\s+([^)]*)\)", text)}
     if variable not in values:
@@ -60,9 +60,10 @@ def differences(root: Path = ROOT) -> list[str]:
     lines = []
     for (cmake_file, variable), wanted in expected(root).items():
         have = listed(root / cmake_file, variable)
-        lines += [f"{cmake_file}: {variable} lacks {name}" for name in sorted(set(wanted) - set(have))]
-        lines += [f"{cmake_file}: {variable} names {name}, which is not there" for name in sorted(set(have) - set(wanted))]
-        lines += [f"{cmake_file}: {variable} names {name} twice" for name in sorted({n for n in have if have.count(n) > 1})]
+        place, twice = f"{cmake_file}: {variable}", {name for name in have if have.count(name) > 1}
+        lines += [f"{place} lacks {name}" for name in sorted(set(wanted) - set(have))]
+        lines += [f"{place} names {name}, which is not there" for name in sorted(set(have) - set(wanted))]
+        lines += [f"{place} names {name} twice" for name in sorted(twice)]
     return lines
 
 

@@ -1,0 +1,121 @@
+"""Opening the panels: quick, without torch, of the right size, honest about what is not there yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import press
+from tools.file_lists import ROOT
+
+OPEN_PANEL = """
+import sys, time
+from Testing.stand_in import PanelHost, install
+install()
+start = time.perf_counter()
+host = PanelHost("LesionSegmentation")
+host.picture(sys.argv[1])
+print(time.perf_counter() - start)
+print(sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "monai", "pandas", "sklearn")))
+host.close()
+"""
+
+
+def test_opening_the_panel_is_quick_and_imports_no_torch(slicer: Any, models: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_PANEL, str(tmp_path / "panel.png")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    seconds, imported = run.stdout.splitlines()[-2:]
+    assert imported == "[]"
+    assert float(seconds) < 5.0
+    assert (tmp_path / "panel.png").stat().st_size > 5000
+
+
+def test_importing_the_module_file_runs_nothing_but_definitions(slicer: Any) -> None:
+    code = (
+        "import sys; from Testing.stand_in import install; install(); sys.path.insert(0, 'LesionSegmentation'); "
+        "before, modules = list(sys.path), set(sys.modules); import LesionSegmentation; "
+        "print(sys.path == before, sorted(m for m in set(sys.modules) - modules if 'Lesion' in m))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    same_path, modules = run.stdout.strip().split(" ", 1)
+    assert same_path == "True"
+    assert modules == str(["LesionSegmentation", "LesionSegmentationLib", "LesionSegmentationLib.LibraryPath"])
+
+
+def test_the_library_is_found_in_the_source_tree(slicer: Any) -> None:
+    """As in the application, only the module's own folder is on the path."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from LesionSegmentationLib.LibraryPath import ensureLibrary; "
+        "ensureLibrary(); import LesionLensLib; print(LesionLensLib.__file__)"
+    )
+    command = [sys.executable, "-P", "-c", code, str(ROOT / "LesionSegmentation")]
+    run = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=True)
+    assert Path(run.stdout.strip()) == ROOT / "LesionLensLib" / "__init__.py"
+
+
+def test_the_panel_fits_the_module_panel_of_a_laptop(filled: Any) -> None:
+    import slicer
+
+    for _ in range(5):
+        slicer.app.processEvents()
+    needed = filled.parent.minimumSizeHint
+    assert needed.width() <= 430
+    assert needed.height() <= 750
+    assert filled.ui.advancedCollapsibleButton.collapsed
+
+
+def test_the_sample_case_button_fills_every_row(panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any) -> None:
+    monkeypatch.setattr("LesionLensLib.phantom.make_head_phantom", lambda: head)
+    press(panel.ui.sampleButton)
+    assert [node.GetName() for node in panel.parts.rows.nodes().values()] == [
+        "Sample head T1", "Sample head T2", "Sample head FLAIR"
+    ]  # fmt: skip
+    assert panel.ui.applyButton.enabled
+    press(panel.ui.sampleButton)
+    assert panel.parts.rows.nodes()["T1"].GetName() == "Sample head T1_1", "a second load does not replace the first"
+
+
+def test_sample_data_is_registered_when_the_application_has_started(
+    slicer: Any, panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any
+) -> None:
+    from types import ModuleType, SimpleNamespace
+
+    registered: list[dict[str, Any]] = []
+    sample_data: Any = ModuleType("SampleData")
+    sample_data.SampleDataLogic = SimpleNamespace(registerCustomSampleDataSource=lambda **kw: registered.append(kw))
+    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
+    monkeypatch.setattr("LesionLensLib.phantom.make_head_phantom", lambda: head)
+    slot = next(slot for signature, slot in slicer.app.slots if signature == "startupCompleted()")
+    slot()
+    (source,) = registered
+    assert Path(source["thumbnailFileName"]).is_file()
+    source["customDownloader"](source)
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
+
+
+@pytest.mark.parametrize("module", ["MetastasisOutcome", "AttentionExplain"])
+def test_a_module_that_comes_later_says_so_and_has_no_buttons(slicer: Any, module: str) -> None:
+    from Testing.stand_in import PanelHost
+
+    host = PanelHost(module)
+    assert "later version" in host.widget.ui.laterLabel.text
+    assert "later version" in host.description.parent.helpText
+    assert slicer.util.findChildren(host.parent, className="QPushButton") == []
+    getattr(host.module, f"{module}Test")().runTest()
+    host.close()
+
+
+def test_a_missing_model_folder_is_said_and_locks_apply(
+    slicer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from Testing.stand_in import PanelHost
+
+    monkeypatch.setenv("LESIONLENS_MODELS", str(tmp_path))
+    slicer.mrmlScene.Clear(0)
+    host = PanelHost("LesionSegmentation")
+    assert not host.widget.ui.applyButton.enabled
+    assert host.widget.ui.statusLabel.text == "There is no such model; choose one from the list."
+    host.close()
