@@ -15,6 +15,8 @@ from LesionLensLib.progress import PROGRESS_MODES, Progress
 COMMANDS = {
     "segment": ("LesionLensLib.cli.segment", "find and measure lesions in the images of one visit"),
     "models": ("LesionLensLib.cli.models", "list the models with their channels, licence and state on disk"),
+    "evaluate": ("LesionLensLib.cli.evaluate", "judge a model on labelled cases, with intervals and a simple baseline"),
+    "train": ("LesionLensLib.cli.train", "train a model from a recipe and a table of cases; resumable"),
     "run": ("LesionLensLib.cli.run", "run a job file, as the panels of 3D Slicer do"),
 }
 

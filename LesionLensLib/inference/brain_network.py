@@ -19,7 +19,6 @@ from LesionLensLib.networks.rsanet import RSANet
 SPACING_MM = (3.0, 3.0, 3.0)
 BASE_WIDTH = 8
 PREFIX = "brain_mask."
-CLOSING_MM = 6.0
 
 
 def make_brain_network(in_channels: int) -> RSANet:
@@ -29,7 +28,7 @@ def make_brain_network(in_channels: int) -> RSANet:
 
 def brain_features(channels: Mapping[str, Volume], reference_role: str, grid: Grid) -> NDArray[np.float32]:
     """Return the network's input `(C, D, H, W)` on the coarse `grid`: z-scores over the head, 0 in the air."""
-    coarse = {role: resample(_smoothed(volume), grid) for role, volume in channels.items()}
+    coarse = {role: resample(smoothed(volume), grid) for role, volume in channels.items()}
     head = head_mask(coarse[reference_role])
     return np.stack([normalize(volume.array, head) for volume in coarse.values()])
 
@@ -40,7 +39,7 @@ def find_brain(
     """Return the brain mask `(D, H, W)` on the grid of the channels, which all share one grid turned to patient axes.
 
     `weights` are those of `make_brain_network`. The network works at 3 mm; its probability is interpolated back, so
-    that the outline is smooth at any spacing. The largest part is kept, and grooves are closed.
+    that the outline is smooth at any spacing. The largest part is kept and its holes are filled.
     """
     fine = channels[reference_role].grid
     grid = fine.with_spacing(SPACING_MM)
@@ -51,16 +50,10 @@ def find_brain(
         logits = network(torch.from_numpy(brain_features(channels, reference_role, grid))[None])
     probability = logits.softmax(1)[0, 1].numpy()
     mask = resample(Volume(probability, grid), fine).array > 0.5
-    return _closed(largest_part(mask), fine)
+    return largest_part(mask)
 
 
-def _smoothed(volume: Volume) -> Volume:
-    """Blur to the coarse spacing first, or thin bright structures would alias."""
+def smoothed(volume: Volume) -> Volume:
+    """Blur a volume to the coarse spacing before it is sampled there, or thin bright structures would alias."""
     sigma = [0.4 * coarse / fine for coarse, fine in zip(SPACING_MM[::-1], volume.grid.spacing_mm[::-1], strict=True)]
     return volume.with_array(ndimage.gaussian_filter(volume.array.astype(np.float32), sigma, truncate=2.0))
-
-
-def _closed(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
-    """Fill holes of the mask."""
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(mask)
-    return filled

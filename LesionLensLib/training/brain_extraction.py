@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_transform, read_volume, resample
-from LesionLensLib.inference.brain_network import SPACING_MM, _smoothed, make_brain_network
+from LesionLensLib.inference.brain_network import SPACING_MM, make_brain_network, smoothed
 from LesionLensLib.inference.foreground import head_mask
 from LesionLensLib.inference.normalize import normalize
+from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.networks.losses import combined_loss
 from LesionLensLib.networks.rsanet import RSANet
+from LesionLensLib.phantom import make_head_phantom
 from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment
 from LesionLensLib.training.brain import CHANNELS
 
@@ -33,33 +35,29 @@ CUT_CHANCE = 0.3
 class HeadExample:
     """A head at 3 mm: channels (C, D, H, W) in scanner units in the order T1, T2, FLAIR, and its brain mask."""
 
+    case: str
     patient: str
     channels: NDArray[np.float32]
     brain: NDArray[np.bool_]
 
 
-def read_native_head(folder: Path) -> HeadExample:
-    """Read a native visit at 3 mm, with skull, in the frame of its FLAIR image."""
-    flair = read_volume(folder / "FLAIR.nii.gz")
-    grid = flair.grid.closest_to_lps().with_spacing(SPACING_MM)
-    images = [resample(_smoothed(read_volume(folder / f"{r}.nii.gz")), grid, "linear",
-                       read_transform(folder / f"{r}_to_FLAIR.txt")) for r in ("T1", "T2")]  # fmt: skip
-    images.append(resample(_smoothed(flair), grid))
-    brain = read_volume(folder / "brain.nii.gz")
-    return _example(folder.name.rsplit("_", 1)[0], images, brain)
+def read_head(row: ManifestRow) -> HeadExample:
+    """Read a case of the manifest at 3 mm in the frame of its FLAIR image, whole head.
+
+    Stripped cases are welcome: the network must leave such images as they are.
+    """
+    flair = read_volume(row.files["FLAIR"])
+    volumes = [_channel_of(row, role, flair) for role in CHANNELS[:2]]
+    return _example(row.case, row.patient, [*volumes, flair], read_volume(row.files["brain"]))
 
 
-def read_stripped_head(folder: Path) -> HeadExample:
-    """Read a case of which only the brain is left; the network must leave such images as they are."""
-    grid = read_volume(folder / "FLAIR.nii.gz").grid.closest_to_lps().with_spacing(SPACING_MM)
-    images = [resample(_smoothed(read_volume(folder / f"{r}.nii.gz")), grid) for r in CHANNELS]
-    return _example(folder.name, images, read_volume(folder / "brain.nii.gz"))
-
-
-def example_from_volumes(patient: str, volumes: Sequence[Volume], brain: Volume) -> HeadExample:
-    """Make an example of aligned volumes in the order T1, T2, FLAIR (a phantom)."""
-    grid = volumes[-1].grid.closest_to_lps().with_spacing(SPACING_MM)
-    return _example(patient, [resample(_smoothed(v), grid) for v in volumes], brain)
+def phantom_heads(count: int) -> list[HeadExample]:
+    """Return digital phantoms as further heads: few real ones are at hand, and none with other anatomy than theirs."""
+    heads = []
+    for seed in range(1, count + 1):
+        phantom = make_head_phantom(seed, spacing_mm=(1.5, 1.5, 3.0))
+        heads.append(_example(f"phantom{seed}", "phantom", list(phantom.channels.values()), phantom.brain))
+    return heads
 
 
 def draw(examples: Sequence[HeadExample], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -112,14 +110,20 @@ def brain_dice(network: RSANet, example: HeadExample) -> float:
 
 
 def _features(images: NDArray[np.float32]) -> Tensor:
-    from LesionLensLib.geometry import Grid
-
     grid = Grid(images.shape[:0:-1], SPACING_MM, (0.0, 0.0, 0.0))
     head = head_mask(Volume(images[-1], grid))
     return torch.from_numpy(np.stack([normalize(image, head) for image in images]))
 
 
-def _example(patient: str, images: Sequence[Volume], brain: Volume) -> HeadExample:
-    channels = np.stack([image.array for image in images]).astype(np.float32)
-    inside = resample(Volume((brain.array > 0).astype(np.float32), brain.grid), images[-1].grid).array > 0.5
-    return HeadExample(patient, channels, inside)
+def _channel_of(row: ManifestRow, role: str, flair: Volume) -> Volume:
+    """Return a channel on the FLAIR grid, moved by its transform where the manifest gives one."""
+    column = f"{role}_transform"
+    transform = read_transform(row.files[column]) if row.has(column) else None
+    return resample(read_volume(row.files[role]), flair.grid, "linear", transform)
+
+
+def _example(case: str, patient: str, volumes: Sequence[Volume], brain: Volume) -> HeadExample:
+    grid = brain.grid.closest_to_lps().with_spacing(SPACING_MM)
+    channels = np.stack([resample(smoothed(volume), grid).array for volume in volumes]).astype(np.float32)
+    inside = resample(brain.with_array((brain.array > 0).astype(np.float32)), grid).array > 0.5
+    return HeadExample(case, patient, channels, inside)

@@ -117,15 +117,16 @@ def _contrast_field(
         depth = ndimage.distance_transform_edt(lesion)
         cavity = ndimage.gaussian_filter((depth > rng.uniform(2.5, 4)).astype(np.float32), 0.7)
         field[2] -= cavity * rng.uniform(0.3, 1.0)
-    return field.astype(np.float32)
+    typed: FloatArray = field.astype(np.float32)
+    return typed
 
 
 def _soft(lesion: BoolArray, edge_mm: float) -> FloatArray:
     """Blur the outline by partial volume without letting small lesions fade away."""
     blurred = ndimage.gaussian_filter(lesion.astype(np.float32), edge_mm)
     peak = ndimage.maximum_filter(blurred, 3)
-    out = np.clip(blurred / np.maximum(peak, 1e-3) ** 0.7, 0, 1) * (peak > 0.02)
-    return out.astype(np.float32)
+    alpha: FloatArray = (np.clip(blurred / np.maximum(peak, 1e-3) ** 0.7, 0, 1) * (peak > 0.02)).astype(np.float32)
+    return alpha
 
 
 def _decoys(lesion: BoolArray, brain: Brain, limits: PlantingRange, rng: np.random.Generator) -> FloatArray:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,14 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from LesionLensLib.errors import UserError
+from LesionLensLib.images import read_volume
 from LesionLensLib.inference.normalize import normalize
+from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment
-from LesionLensLib.training.brain import BoolArray, Brain, FloatArray
+from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray
 from LesionLensLib.training.healing import heal
 from LesionLensLib.training.lesion_library import LesionContrast, measure_lesion_contrast, small_lesions
 from LesionLensLib.training.planting import plant
 from LesionLensLib.training.recipe import Recipe
-from LesionLensLib.training.sources import align, outline_on, read_labelled_brain, read_native_brain, read_outline
+from LesionLensLib.training.sources import align, outline_on, read_brain
 
 JITTER_DEGREES = 6.0
 JITTER_MM = 4.0
@@ -38,23 +40,29 @@ class PoolEntry:
     lesion: BoolArray
 
 
-def training_outlines(data: Path, recipe: Recipe) -> list[Path]:
-    """Return the real lesion masks in standard space whose shapes are planted."""
-    paths = sorted((data / "lesion_masks_only").iterdir())
-    return [path for path in paths if path.name.split(".")[0] not in recipe.held_out_outlines]
+def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None]) -> list[PoolEntry]:
+    """Build the training set from the rows of a manifest that are not of the test split.
 
-
-def build_pool(data: Path, recipe: Recipe) -> list[PoolEntry]:
-    """Build the training set from the labelled patients in `data/train` and the untouched visits in `data/native`."""
+    Rows with images and a lesion label train as they are and, healed, as soil for planting; rows with images alone are
+    soil; rows with a lesion mask alone, in the space of the first labelled row, give the shapes that are planted.
+    Raises `UserError` where no row is labelled or no shape remains.
+    """
     rng = np.random.default_rng(recipe.seed)
-    outlines = training_outlines(data, recipe)
-    labelled = [read_labelled_brain(folder) for folder in sorted((data / "train").iterdir())]
-    brains = labelled + [read_native_brain(folder) for folder in sorted((data / "native").iterdir())]
+    rows = [row for row in rows if row.split != "test"]
+    imaged = [row for row in rows if row.has(*CHANNELS, "brain")]
+    brains = [read_brain(row) for row in sorted(imaged, key=lambda row: (not row.has("lesion"), row.case))]
+    labelled = [brain for brain in brains if brain.lesion is not None]
+    masks = [read_volume(row.files["lesion"]) for row in _outline_rows(rows, recipe)]
+    if not labelled or not masks:
+        raise UserError(
+            "The manifest has no labelled case or no lesion mask to plant.",
+            "Add rows with T1, T2, FLAIR, brain and lesion, and rows with lesion alone.",
+        )
     contrast = _merge([measure_lesion_contrast(brain) for brain in labelled])
-    masks = [read_outline(path) for path in outlines]
     library = small_lesions([mask.array > 0 for mask in masks])
     pool = [_entry(brain.name, True, brain.channels, brain, brain.lesion) for brain in labelled]
     for brain in brains:
+        tell(f"planting lesions into {brain.name}")
         to_standard = sitk.Transform(3, sitk.sitkIdentity) if brain in labelled else align(brain, labelled[0])
         for number in range(recipe.planted_per_brain):
             mask = masks[int(rng.integers(len(masks)))]
@@ -62,6 +70,11 @@ def build_pool(data: Path, recipe: Recipe) -> list[PoolEntry]:
             planted = plant(heal(brain, rng), brain, outline, contrast, library, recipe.planting, rng)
             pool.append(_entry(f"{brain.name}_planted{number}", False, planted.channels, brain, planted.lesion))
     return pool
+
+
+def _outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
+    chosen = [row for row in rows if row.has("lesion") and not row.has("FLAIR")]
+    return sorted((row for row in chosen if row.patient not in recipe.held_out_outlines), key=lambda row: row.case)
 
 
 class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):

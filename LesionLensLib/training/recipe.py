@@ -18,17 +18,20 @@ class Recipe:
     The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
     1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
     labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training.
-    `dice_weight` 0 is the loss of the paper alone.
+    `dice_weight` 0 is the loss of the paper alone. `brain_steps` trains the network that finds the brain, on
+    `phantom_heads` digital phantoms beside the real heads; `card` is what the model card says beyond what the training
+    itself knows.
     """
 
     base_width: int = 16
     attention: str = "111"
     kind: str = "rsa"
     dropout: float = 0.0
-    steps: int = 1800
-    crops_per_volume: int = 3
-    crop: tuple[int, int, int] = (64, 80, 64)
-    learning_rate: float = 1e-3
+    steps: int = 1600
+    precision: str = "bf16"
+    crops_per_volume: int = 4
+    crop: tuple[int, int, int] = (48, 64, 48)
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-5
     warm_up_steps: int = 50
     loss_reading: str = "intent"
@@ -40,6 +43,9 @@ class Recipe:
     averaging: float = 0.99
     held_out_outlines: tuple[str, ...] = ("lj_p05", "lj_p13", "lj_p21", "lj_p28")
     seed: int = 0
+    brain_steps: int = 600
+    phantom_heads: int = 3
+    card: dict[str, Any] = field(default_factory=dict)
     planting: PlantingRange = field(default_factory=PlantingRange)
     augmentation: AugmentationRange = field(default_factory=AugmentationRange)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_transform, read_volume, resample
+from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray, classify_tissue
 from LesionLensLib.training.healing import find_hyperintense_tissue
 
@@ -17,36 +16,34 @@ SPACING_MM = (1.0, 1.0, 1.0)
 MARGIN_MM = 6
 
 
-def read_labelled_brain(folder: Path) -> Brain:
-    """Read a case with a complete lesion label, whose files all lie on one 1 mm grid."""
-    volumes = {role: read_volume(folder / f"{role}.nii.gz") for role in (*CHANNELS, "lesion", "brain")}
-    channels = np.stack([volumes[role].array for role in CHANNELS]).astype(np.float32)
-    brain = volumes["brain"].array > 0
-    lesion = volumes["lesion"].array > 0
-    tissue = classify_tissue(channels, brain, ndimage.binary_dilation(lesion, iterations=1))
-    suspect = find_hyperintense_tissue(channels, brain, tissue) & ~lesion
-    return Brain(folder.name, folder.name, channels, volumes["FLAIR"].grid, brain, tissue, suspect, lesion)
+def read_brain(row: ManifestRow) -> Brain:
+    """Read a case of the manifest around its brain at 1 mm, in patient axes, in the frame of its FLAIR image.
 
-
-def read_native_brain(folder: Path) -> Brain:
-    """Read a visit as it left the scanner (head with skull, each contrast on its own grid), at 1 mm around the brain.
-
-    Its lesions are not labelled; what FLAIR and T2 show too bright, and what is known to have changed, is `suspect`.
+    With a complete `lesion` label it is a labelled brain. Without, what FLAIR and T2 show too bright, and what the
+    column `suspect` marks, is `suspect`. `T1_transform` and `T2_transform` map FLAIR points to points of that channel.
     """
-    flair, brain = read_volume(folder / "FLAIR.nii.gz"), read_volume(folder / "brain.nii.gz")
-    grid = _box_around(brain).with_spacing(SPACING_MM)
-    others = [
-        resample(read_volume(folder / f"{r}.nii.gz"), grid, "linear", read_transform(folder / f"{r}_to_FLAIR.txt"))
-        for r in ("T1", "T2")
-    ]
-    channels = np.stack([v.array for v in (*others, resample(flair, grid, "linear"))]).astype(np.float32)
-    mask = resample(brain, grid, "nearest").array > 0
-    tissue = classify_tissue(_even(channels, mask), mask, np.zeros_like(mask))
-    changed = resample(read_volume(folder / "lesion_change.nii.gz"), grid, "nearest").array > 0
-    suspect = find_hyperintense_tissue(_even(channels, mask), mask, tissue)
-    suspect |= ndimage.binary_dilation(changed, iterations=1)
-    patient = folder.name.rsplit("_", 1)[0]
-    return Brain(folder.name, patient, channels, grid, mask, tissue, suspect)
+    flair, mask = read_volume(row.files["FLAIR"]), read_volume(row.files["brain"])
+    grid = _box_around(mask).closest_to_lps().with_spacing(SPACING_MM)
+    channels = np.stack([_on_grid(row, role, grid) for role in CHANNELS[:2]] + [resample(flair, grid).array])
+    brain = resample(mask, grid, "nearest").array > 0
+    if row.has("lesion"):
+        lesion = resample(read_volume(row.files["lesion"]), grid, "nearest").array > 0
+        tissue = classify_tissue(channels, brain, ndimage.binary_dilation(lesion, iterations=1))
+        suspect = find_hyperintense_tissue(channels, brain, tissue) & ~lesion
+        return Brain(row.case, row.patient, channels, grid, brain, tissue, suspect, lesion)
+    even = _even(channels, brain)
+    tissue = classify_tissue(even, brain, np.zeros_like(brain))
+    suspect = find_hyperintense_tissue(even, brain, tissue)
+    if row.has("suspect"):
+        known = resample(read_volume(row.files["suspect"]), grid, "nearest").array > 0
+        suspect |= ndimage.binary_dilation(known, iterations=1)
+    return Brain(row.case, row.patient, channels, grid, brain, tissue, suspect)
+
+
+def _on_grid(row: ManifestRow, role: str, grid: Grid) -> FloatArray:
+    column = f"{role}_transform"
+    transform = read_transform(row.files[column]) if row.has(column) else None
+    return resample(read_volume(row.files[role]), grid, "linear", transform).array.astype(np.float32)
 
 
 def align(moving: Brain, fixed: Brain) -> sitk.Transform:
@@ -70,11 +67,6 @@ def align(moving: Brain, fixed: Brain) -> sitk.Transform:
     method.SetInitialTransform(start, inPlace=False)
     transform: sitk.Transform = method.Execute(target, source)
     return transform
-
-
-def read_outline(path: Path) -> Volume:
-    """Read a lesion mask in standard space."""
-    return read_volume(path)
 
 
 def outline_on(brain: Brain, mask: Volume, to_standard: sitk.Transform, jitter: sitk.Transform) -> BoolArray:

@@ -1,0 +1,58 @@
+"""Write the manifest of the shared Ljubljana multiple-sclerosis images.
+
+`python -m LesionLensLib.training.open_ms DATA MANIFEST.csv`; DATA holds `train/`, `test_public/`, `native/` and
+`lesion_masks_only/` with one folder or file a patient.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from pathlib import Path
+
+COLUMNS = (
+    "case", "patient", "split", "T1", "T2", "FLAIR", "brain", "lesion", "suspect", "T1_transform", "T2_transform",
+)  # fmt: skip
+
+
+def manifest_records(data: Path) -> list[dict[str, str]]:
+    """Return one record a case with absolute paths; a patient's shape is left out where its images are for testing."""
+    labelled = [(folder, "train") for folder in sorted((data / "train").iterdir())]
+    labelled += [(folder, "test") for folder in sorted((data / "test_public").iterdir())]
+    tested = {folder.name for folder, split in labelled if split == "test"}
+    records = [_labelled(folder, split) for folder, split in labelled]
+    records += [_native(folder) for folder in sorted((data / "native").iterdir())]
+    masks = sorted((data / "lesion_masks_only").glob("*.nii.gz"))
+    return records + [_shape(path) for path in masks if path.name.removesuffix(".nii.gz") not in tested]
+
+
+def write_manifest(data: Path, path: Path) -> None:
+    """Write the manifest with paths relative to its own folder, so that both can be moved together."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        home = path.resolve().parent
+        for record in manifest_records(data.resolve()):
+            writer.writerow({k: os.path.relpath(v, home) if os.sep in v else v for k, v in record.items()})
+
+
+def _labelled(folder: Path, split: str) -> dict[str, str]:
+    files = {role: str(folder / f"{role}.nii.gz") for role in ("T1", "T2", "FLAIR", "brain", "lesion")}
+    return {"case": folder.name, "patient": folder.name, "split": split, **files}
+
+
+def _native(folder: Path) -> dict[str, str]:
+    files = {role: str(folder / f"{role}.nii.gz") for role in ("T1", "T2", "FLAIR", "brain")}
+    files |= {f"{role}_transform": str(folder / f"{role}_to_FLAIR.txt") for role in ("T1", "T2")}
+    files["suspect"] = str(folder / "lesion_change.nii.gz")
+    return {"case": folder.name, "patient": folder.name.rsplit("_", 1)[0], "split": "train", **files}
+
+
+def _shape(path: Path) -> dict[str, str]:
+    patient = path.name.removesuffix(".nii.gz")
+    return {"case": f"{patient}_shape", "patient": patient, "split": "train", "lesion": str(path)}
+
+
+if __name__ == "__main__":
+    write_manifest(Path(sys.argv[1]), Path(sys.argv[2]))

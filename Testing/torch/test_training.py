@@ -1,0 +1,119 @@
+"""Augmentation, batches, resuming and export of a training, on a tiny network and a made-up brain."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_planting import ball, made_up_brain
+
+from LesionLensLib.catalogue import find_card
+from LesionLensLib.errors import UserError
+from LesionLensLib.inference.brain_network import make_brain_network
+from LesionLensLib.inference.network import load_model
+from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment
+from LesionLensLib.training.export import export_model
+from LesionLensLib.training.pool import CropStream, PoolEntry
+from LesionLensLib.training.recipe import Recipe
+from LesionLensLib.training.trainer import learning_rate, make_state, train
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPE = Recipe(base_width=8, steps=4, crops_per_volume=1, crop=(16, 16, 16), warm_up_steps=2, averaging=0.5,
+                precision="fp32")  # fmt: skip
+
+
+def pool() -> list[PoolEntry]:
+    brain = made_up_brain()
+    channels = brain.channels.astype(np.float16)
+    return [PoolEntry("real", True, channels, brain.brain, brain.lesion), PoolEntry("planted", False, channels,
+            brain.brain, ball((32, 20, 32), 4))]  # fmt: skip
+
+
+def volume() -> TrainingVolume:
+    brain = made_up_brain()
+    masks = [torch.from_numpy(mask.astype(np.float32)) for mask in (brain.brain, brain.lesion)]
+    return TrainingVolume(torch.from_numpy(brain.channels), *masks, torch.zeros_like(masks[0]))
+
+
+def test_label_and_image_move_together() -> None:
+    limits = AugmentationRange(
+        misalignment_chance=0, thick_slice_chance=0, noise_chance=0, blur_chance=0, bias_strength=0
+    )
+    changed = augment(volume(), limits, np.random.default_rng(4))
+    inside, around = changed.lesion > 0, changed.brain > 0
+    assert inside.sum() > 100
+    flair = changed.images[2]
+    assert flair[inside].median() > 1.3 * flair[around & ~inside].median()
+
+
+def test_turning_does_not_stretch_a_volume_whose_sides_differ() -> None:
+    """A rotation in torch's unit cube shears a volume that is no cube; the sampling must undo that."""
+    narrow = volume()
+    cut = TrainingVolume(narrow.images[:, :, :, 8:56], narrow.brain[:, :, 8:56], narrow.lesion[:, :, 8:56],
+                         narrow.ignored[:, :, 8:56])  # fmt: skip
+    limits = AugmentationRange(rotation_degrees=30, scale=0, misalignment_chance=0, thick_slice_chance=0, mask_chance=0)
+    changed = augment(cut, limits, np.random.default_rng(2))
+    assert float(changed.lesion.sum()) == pytest.approx(float(cut.lesion.sum()), rel=0.08)
+    spots = torch.nonzero(changed.lesion).float()
+    assert spots.std(0).max() / spots.std(0).min() < 1.15, "a ball must stay a ball"
+
+
+def test_batch_n_depends_on_the_seed_and_n_alone() -> None:
+    first, again = CropStream(pool(), RECIPE).batch(3), CropStream(pool(), RECIPE, first=3)
+    torch.set_num_threads(1)
+    for one, other in zip(first, next(iter(again)), strict=True):
+        assert torch.equal(one, other)
+    assert first[0].shape == (1, 3, 16, 16, 16)
+    assert not torch.equal(first[0], CropStream(pool(), RECIPE).batch(4)[0])
+
+
+def test_the_rate_warms_up_and_then_falls_to_a_hundredth() -> None:
+    recipe = Recipe(steps=100, warm_up_steps=10, learning_rate=1e-3)
+    rates = [learning_rate(recipe, step) for step in (0, 9, 10, 55, 100)]
+    assert rates == pytest.approx([1e-4, 1e-3, 1e-3, 5.05e-4, 1e-5])
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    whole = train(RECIPE, pool(), tmp_path / "whole", cpu, lambda text: None)
+    half = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda text: None, should_stop=lambda step: step == 2)
+    assert half.step == 2
+    resumed = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda text: None)
+    assert resumed.step == whole.step == RECIPE.steps
+    for name, value in whole.average.items():
+        assert torch.allclose(value, resumed.average[name], atol=1e-6), name
+    fresh = make_state(RECIPE, cpu).network.state_dict()
+    assert any(not torch.equal(fresh[name], value) for name, value in whole.average.items())
+
+
+def test_an_exported_model_is_found_verified_and_loaded(tmp_path: Path) -> None:
+    recipe = Recipe.read(REPOSITORY / "Resources" / "Recipes" / "rsanet-ms.yaml")
+    recipe = Recipe.from_dict({**recipe.to_dict(), "base_width": 8})
+    network, brain = make_state(recipe, torch.device("cpu")).average, make_brain_network(3).state_dict()
+    export_model(recipe, network, brain, {"steps": 0}, tmp_path)
+    card = find_card(str(tmp_path))
+    assert card.weights.sha256 == hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest()
+    assert card.roles == ("T1", "T2", "FLAIR")
+    model = load_model(card)
+    assert set(model.brain_weights) == set(brain)
+    expected = network["stem.weight"].half().float()
+    assert torch.equal(model.network.state_dict()["stem.weight"], expected)
+    assert json.loads((tmp_path / "training-report.json").read_text()) == {"steps": 0}
+
+
+def test_the_log_holds_a_row_every_twenty_steps(tmp_path: Path) -> None:
+    recipe = Recipe.from_dict({**RECIPE.to_dict(), "steps": 20, "crop": [16, 16, 16]})
+    train(recipe, pool(), tmp_path, torch.device("cpu"), lambda text: None)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["20"]
+    assert 0 < float(rows[0]["loss"]) < 5
+
+
+@pytest.mark.parametrize("record", [{"stepz": 3}, {"planting": {"nonsense": 1}}])
+def test_an_unknown_setting_is_refused_by_name(record: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="has no setting called"):
+        Recipe.from_dict(record)
