@@ -23,6 +23,9 @@ test: $(STAMP)
 bench: $(STAMP)
 	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python Testing/Benchmarks/run.py
 
+pictures: $(STAMP)
+	$(BIN)/python Testing/tools/make_pictures.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
+
 package: $(STAMP)
 	$(BIN)/python Testing/tools/package.py
 
