@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.inference.cpu import choose_fast_path
-from LesionLensLib.inference.device import DeviceChoice, make_deterministic
+from LesionLensLib.inference.device import DeviceChoice
 from LesionLensLib.inference.memory import MEBIBYTE, available_memory, in_words
 from LesionLensLib.inference.passes import Predictor, is_streamed, predict_windows, prepare
 from LesionLensLib.inference.streamed_rsanet import can_stream
@@ -96,7 +96,6 @@ def run_with_ladder(
     A rung that will not fit what is free is not tried; one that runs out of memory gives way to the next. The last
     entry names the rung that gave the answer. Raises `EnvironmentFault` when no rung is left; other errors pass.
     """
-    make_deterministic()
     tell: Tell = progress or (lambda fraction, text: None)
     steps: list[str] = []
     for rung in plan_rungs(net, x.shape[1:], choice, lean):

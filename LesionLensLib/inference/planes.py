@@ -64,35 +64,41 @@ def slab_depth(plane_voxels: int, channels: int, item_bytes: int, slab_bytes: in
 
 
 @dataclass(frozen=True)
-class ChannelSums:
-    """Sums of values and of squares per channel, (C,) float64, over `count` voxels.
+class ChannelMoments:
+    """Mean and summed squared deviation per channel, (C,) float64, of `count` voxels.
 
-    torch sums a slab in float32 by cascade, accurate to 1e-7; slabs are added in float64, in their order, so that the
-    number of voxels costs no accuracy and the threads' timing changes nothing.
+    torch sums a slab in float32 by cascade, accurate to 1e-7, here about the slab's own mean; slabs are joined in
+    float64 and in their order (Chan et al., 1983). So neither the number of voxels nor an offset costs accuracy, and
+    the threads' timing changes nothing.
     """
 
     count: int
-    values: Tensor
-    squares: Tensor
+    mean: Tensor
+    deviation: Tensor
 
     @classmethod
-    def of(cls, planes: Tensor) -> ChannelSums:
-        """Sum planes (d, H, W, C) of any floating type."""
+    def of(cls, planes: Tensor) -> ChannelMoments:
+        """Measure planes (d, H, W, C) of any floating type."""
         wide = planes.reshape(-1, planes.shape[-1]).to(torch.float32, copy=True)
-        values = wide.sum(0).double()
-        return cls(wide.shape[0], values, wide.square_().sum(0).double())
+        mean = wide.mean(0)
+        deviation = wide.sub_(mean).square_().sum(0)
+        return cls(wide.shape[0], mean.double(), deviation.double())
 
     @classmethod
-    def total(cls, parts: Sequence[ChannelSums]) -> ChannelSums:
-        """Add up the sums of several slabs."""
-        values = torch.stack([part.values for part in parts]).sum(0)
-        squares = torch.stack([part.squares for part in parts]).sum(0)
-        return cls(sum(part.count for part in parts), values, squares)
+    def joined(cls, parts: Sequence[ChannelMoments]) -> ChannelMoments:
+        """Join the moments of several slabs."""
+        counts = torch.tensor([part.count for part in parts], dtype=torch.float64, device=parts[0].mean.device)
+        means = torch.stack([part.mean for part in parts])
+        mean = (counts @ means) / counts.sum()
+        between = counts @ (means - mean).square()
+        return cls(
+            sum(part.count for part in parts), mean, torch.stack([part.deviation for part in parts]).sum(0) + between
+        )
 
-    def moments(self, groups: int) -> tuple[Tensor, Tensor]:
-        """Return mean and biased variance of each channel's group, both (C,) float32."""
-        per_group = self.values.numel() // groups
-        total = self.count * per_group
-        mean = self.values.view(groups, per_group).sum(1) / total
-        variance = (self.squares.view(groups, per_group).sum(1) / total - mean.square()).clamp_min(0)
-        return mean.repeat_interleave(per_group).float(), variance.repeat_interleave(per_group).float()
+    def of_groups(self, groups: int) -> tuple[Tensor, Tensor]:
+        """Return mean and biased variance of each channel's group of channels, both (C,) float32."""
+        means = self.mean.view(groups, -1)
+        mean = means.mean(1, keepdim=True)
+        variance = (self.deviation.view(groups, -1) / self.count + (means - mean).square()).mean(1)
+        per_group = means.shape[1]
+        return mean[:, 0].repeat_interleave(per_group).float(), variance.repeat_interleave(per_group).float()

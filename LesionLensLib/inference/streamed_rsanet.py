@@ -19,7 +19,7 @@ from torch.nn.functional import batch_norm
 from LesionLensLib.inference.fast_slice_attention import FastSliceAttention
 from LesionLensLib.inference.planes import (
     SLAB_BYTES,
-    ChannelSums,
+    ChannelMoments,
     as_planes,
     as_volume,
     convolve,
@@ -186,28 +186,28 @@ class StreamedRSANet:
         last plane unchanged; the first and last slab of a run are written when all workers have finished reading.
         """
 
-        def work(run: Sequence[Slab]) -> tuple[list[ChannelSums], list[tuple[int, Tensor]]]:
-            sums, held, pending = [], [], None
+        def work(run: Sequence[Slab]) -> tuple[list[ChannelMoments], list[tuple[int, Tensor]]]:
+            moments, held, pending = [], [], None
             for low, high in run:
                 source = reader(low - 1, high + 1)
                 if pending is not None:
                     write(planes, *pending)
                 result = convolve(source, block.kernel)
-                sums.append(ChannelSums.of(result))
+                moments.append(ChannelMoments.of(result))
                 pending = None
                 if low == run[0][0] or high == run[-1][1]:
                     held.append((low, result))
                 else:
                     pending = (low, result)
-            return sums, held
+            return moments, held
 
         slabs = self._slabs(planes.shape, block.kernel.shape[1])
         outcomes = self.workers.map(work, contiguous_chunks(slabs, self.workers.count))
         for _, held in outcomes:
             for low, result in held:
                 write(planes, low, result)
-        sums = ChannelSums.total([part for parts, _ in outcomes for part in parts])
-        return Raw(planes, *sums.moments(block.groups), block)
+        moments = ChannelMoments.joined([part for parts, _ in outcomes for part in parts])
+        return Raw(planes, *moments.of_groups(block.groups), block)
 
     def _finish_encoder(
         self, raw: Raw, kernel: Tensor, attention: Callable[[Tensor], Tensor] | None
