@@ -49,4 +49,4 @@ def brain_findings(brain: BrainMask, card: ModelCard) -> tuple[Finding, ...]:
     if brain.method != WHOLE_HEAD:
         return ()
     text = f"{card.id} cannot find the brain by itself and no mask was given, so the whole head was searched."
-    return (Finding("warning", "whole-head", text, "Give a brain mask with --mask brain=PATH."),)
+    return (Finding("warning", "whole-head", text, "Give a brain mask."),)

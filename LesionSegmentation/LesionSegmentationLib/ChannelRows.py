@@ -17,8 +17,8 @@ from slicer.i18n import tr as _
 REFERENCE_PREFIX = "Channel_"
 VOLUME_CLASS = "vtkMRMLScalarVolumeNode"
 GOOD = '<font color="green">\u2713</font>'
-MARKS = {"error": '<font color="red">\u2717</font>', "warning": '<font color="darkorange"><b>!</b></font>'}
-COLORS = {"error": "red", "warning": "darkorange"}
+MARKS = {"error": '<font color="red">\u2717</font>', "warning": '<font color="#b35900"><b>!</b></font>'}
+COLORS = {"error": "red", "warning": "#b35900"}
 
 
 def channelNode(parameterNode: Any, role: str) -> Any:

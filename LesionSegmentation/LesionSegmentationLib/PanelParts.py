@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from LesionLensLib.catalogue import ModelCard, find_card, list_cards
 from LesionLensLib.errors import Cancelled, LesionLensError
-from LesionSegmentationLib.ChannelRows import ChannelRows
+from LesionSegmentationLib.ChannelRows import COLORS, ChannelRows
 from LesionSegmentationLib.InputChecks import imageFindings, suggestedRole
 from LesionSegmentationLib.Installation import askAndInstall, missingPackages
 from LesionSegmentationLib.LesionTable import showLesions
@@ -140,7 +140,9 @@ class PanelParts:
 
     def showDevice(self, name: str, reason: str) -> None:
         """Say in red that the work runs on the CPU and why; a graphics card needs no words."""
-        self.ui.deviceLabel.text = red(html.escape(_("Runs on the CPU: {reason}.").format(reason=reason)))
+        why = reason.split(";")[0]  # the rest says which arithmetic is used: for the tool tip and the report
+        self.ui.deviceLabel.text = red(html.escape(_("Runs on the CPU: {reason}.").format(reason=why)))
+        self.ui.deviceLabel.toolTip = sentence(reason)
         self.ui.deviceLabel.visible = name == "cpu"
 
     def showWarning(self, text: str) -> None:
@@ -148,7 +150,8 @@ class PanelParts:
         if text not in self._warnings:
             self._warnings.append(text)
             self._log(f"warning: {text}")
-        self.ui.findingsLabel.text = red("<br>".join(html.escape(line) for line in self._warnings))
+        lines = "<br>".join(html.escape(line) for line in self._warnings)
+        self.ui.findingsLabel.text = f'<font color="{COLORS["warning"]}">{lines}</font>'
         self.ui.findingsLabel.visible = True
 
     def showResult(self, result: Any) -> None:
@@ -160,9 +163,9 @@ class PanelParts:
             self.ui.findingsLabel.visible = bool(self._warnings)
             return
         found, seconds = result.report["result"], sum(result.report["timing"].values())
-        self.ui.summaryLabel.text = _("{count} lesions, {volume:.2f} ml in all.").format(
-            count=found["lesion_count"], volume=found["lesion_volume_ml"]
-        )
+        one = found["lesion_count"] == 1
+        text = _("1 lesion, {volume:.2f} ml.") if one else _("{count} lesions, {volume:.2f} ml in all.")
+        self.ui.summaryLabel.text = text.format(count=found["lesion_count"], volume=found["lesion_volume_ml"])
         self._outcome = html.escape(_("Done in {seconds:.0f} s.").format(seconds=seconds))
 
     def showError(self, error: Exception, log: str) -> None:

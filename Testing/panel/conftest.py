@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from LesionLensLib.errors import EnvironmentFault
-from LesionLensLib.geometry import Grid
-from LesionLensLib.images.volume import Volume
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
 
 DEBIAN_PACKAGES = "libglib2.0-0 libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core"
-TIME_LIMIT_S = 120
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.panel)
 
 
 @pytest.fixture(scope="session")
@@ -67,36 +71,3 @@ def filled(panel: Any, head: HeadPhantom) -> Any:
 
     panel.parts.rows.choose(addHead(head))
     return panel
-
-
-def press(button: Any) -> None:
-    """Press a button with the mouse, as a user does."""
-    import qt
-
-    assert button.enabled, button.toolTip
-    qt.QTest.mouseClick(button, qt.Qt.LeftButton)
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = TIME_LIMIT_S) -> None:
-    """Let the event loop run until the condition holds; fails after the limit."""
-    import slicer
-
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"nothing happened within {limit_s} s"
-        slicer.app.processEvents()
-        time.sleep(0.002)
-
-
-def run_to_end(panel: Any) -> None:
-    """Press Apply and wait for the end of the work."""
-    press(panel.ui.applyButton)
-    assert panel.logic.isRunning, panel.ui.statusLabel.text
-    wait_until(lambda: not panel.logic.isRunning)
-
-
-def moved(volume: Volume, shift_mm: float) -> Volume:
-    """Return the volume shifted to the patient's left."""
-    grid = volume.grid
-    left, *others = grid.origin_lps
-    return Volume(volume.array, Grid(grid.size, grid.spacing_mm, (left + shift_mm, *others), grid.direction_lps))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import moved, press
+from panel_actions import moved, press
 
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.phantom import HeadPhantom

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import press
+from panel_actions import press
 
 from LesionLensLib.errors import EnvironmentFault
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import press
+from panel_actions import press
 from tools.file_lists import ROOT
 
 OPEN_PANEL = """

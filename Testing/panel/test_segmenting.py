@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import press, run_to_end, wait_until
+from panel_actions import press, run_to_end, wait_until
 
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.write import write_volume
@@ -77,6 +77,7 @@ def test_apply_makes_what_the_command_line_makes_and_a_click_on_a_lesion_shows_i
     assert loaded.ui.lesionTable.rowCount == len(rows) > 0
     assert loaded.ui.lesionTable.item(0, 1).text() == f"{float(rows[0]['volume_ml']):.3f}"
     total = sum(float(row["volume_ml"]) for row in rows)
+    assert len(rows) > 1
     assert loaded.ui.summaryLabel.text == f"{len(rows)} lesions, {total:.2f} ml in all."
     assert loaded.ui.statusLabel.text.startswith("Done in")
     assert loaded.ui.applyButton.text == "Apply"
@@ -162,7 +163,7 @@ def test_the_settings_of_the_panel_reach_the_program(filled: Any, slicer: Any, h
     assert not slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode"), "the exported mask must not stay in the scene"
     assert filled.ui.summaryLabel.text == "0 lesions, 0.00 ml in all."
     assert filled.ui.lesionTable.rowCount == 0
-    assert "Runs on the CPU: the CPU was asked for" in filled.ui.deviceLabel.text
+    assert "Runs on the CPU: the CPU was asked for." in filled.ui.deviceLabel.text
     assert filled.ui.deviceLabel.visible
     assert 'color="red"' in filled.ui.deviceLabel.text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import press, wait_until
+from panel_actions import press, wait_until
 
 # Says where it stands, starts a child of its own as the real program's libraries may, and waits for ever.
 SLOW_PROGRAM = """

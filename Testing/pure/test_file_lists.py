@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tools.file_lists import MODULES, ROOT, SHARED_LIST, differences, listed, write
+from tools.file_lists import MODULES, ROOT, SHARED_LIST, differences, expected, listed, write
 
 
 @pytest.fixture
@@ -55,11 +55,16 @@ def test_a_listed_file_that_is_gone_is_found(copied_tree: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_each_module_never_asks_for_torch_itself(module: str) -> None:
-    lines = (ROOT / module / "Resources" / "requirements.txt").read_text().splitlines()
+def test_the_requirements_never_ask_for_torch_itself() -> None:
+    lines = (ROOT / "LesionSegmentation" / "Resources" / "requirements.txt").read_text().splitlines()
     required = [line for line in lines if line and not line.startswith("#")]
     assert required == ["safetensors>=0.5"]
+
+
+def test_no_two_lists_install_a_file_under_the_same_name() -> None:
+    """All modules of an extension share one folder once installed; Ninja refuses to write one file twice."""
+    names = [name for wanted in expected().values() for name in wanted]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
