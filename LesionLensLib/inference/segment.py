@@ -89,7 +89,7 @@ def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
 
 
 def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
-    make_deterministic(job.seed)
+    make_deterministic()
     with clock.phase("model", "loading the model"):
         run = Run(job, card, load_model(card), choose_device(job.device), clock)
     clock.progress.update("device", PHASES["read"], f"{run.device.device}: {run.device.reason}")
