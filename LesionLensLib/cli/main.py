@@ -52,9 +52,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _end(error: LesionLensError, as_json: bool) -> int:
-    record = {"code": error.exit_code, "message": error.message, "remedy": error.remedy}
+    from LesionLensLib.report import without_paths  # not at the top: the help must not wait for numpy
+
+    detail = without_paths(error.detail)
+    record = {"code": error.exit_code, "message": error.message, "remedy": error.remedy, "detail": detail}
     if isinstance(error, InternalFault):
-        log = _write_log(error.detail or "".join(traceback.format_exception(error)))
+        log = _write_log(detail or without_paths("".join(traceback.format_exception(error))))
         record["remedy"] = f"{error.remedy} Log: {log}"
     _say_error(record, as_json)
     return error.exit_code

@@ -134,6 +134,7 @@ def test_a_fault_of_ours_is_code_1_and_the_traceback_goes_to_a_private_log(
     assert str(log) in remedy
     assert "secret detail" in log.read_text()
     assert "Traceback" in log.read_text()
+    assert str(REPOSITORY) not in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
 
 
