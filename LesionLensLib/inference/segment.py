@@ -237,6 +237,7 @@ def _write_report(
                 "version": card.version,
                 "sha256": card.weights.sha256,
                 "evidence": card.evidence,
+                "reference_role": card.reference_role,
             },
             "device": run.device.device,
             "settings": outcome.settings,

@@ -54,7 +54,8 @@ def show_result(
 ) -> SceneNodes:
     """Add the nodes of a segmentation's result folder to the scene, in one folder beside the reference image.
 
-    `volumes` are the input volume nodes by role; without `reference_role` the one on the result's own grid is taken.
+    `volumes` are the input volume nodes by role; without `reference_role` that of the report is the reference, and
+    where it names none the first volume on the result's grid.
     `brain` is a mask for the surface that shows where the lesions lie. If the reference stands under a transform,
     the result follows it. Raises `InternalFault` where the folder does not belong to these volumes; after any error
     the scene is as it was.
@@ -69,8 +70,9 @@ def _show(
     load_terminology()
     report_text = (folder / "report.json").read_text(encoding="utf-8")
     probability = read_volume(folder / "probability.nrrd")
-    reference = _reference_node(volumes, reference_role, probability.grid)
-    names = ResultNames.from_report(json.loads(report_text), reference.GetName())
+    report = json.loads(report_text)
+    reference = _reference_node(volumes, reference_role or report["model"].get("reference_role"), probability.grid)
+    names = ResultNames.from_report(report, reference.GetName())
     nodes = SceneNodes(
         folder_item=add_folder(names.folder, beside=reference),
         reference=reference,

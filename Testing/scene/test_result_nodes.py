@@ -241,6 +241,21 @@ def test_everything_lies_once_in_one_folder_beside_the_reference_image(
     assert all(owners.count(node) == 1 for node in [image, *nodes.data_nodes])
 
 
+def test_of_images_on_one_grid_the_models_reference_is_the_reference(slicer: Any, tmp_path: Path) -> None:
+    from LesionLensLib.scene.segmentation import show_result
+    from LesionLensLib.scene.volumes import load_volume
+
+    case = make_case(tmp_path, oblique_grid(left_handed=True))
+    volumes = {role: load_volume(case.image, role) for role in ("T1", "T2", "FLAIR")}
+    assert show_result(case.folder, volumes).reference is volumes["T1"]
+
+    report = json.loads((case.folder / "report.json").read_text(encoding="utf-8"))
+    report["model"]["reference_role"] = "FLAIR"
+    (case.folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert show_result(case.folder, volumes).reference is volumes["FLAIR"]
+    assert show_result(case.folder, volumes, reference_role="T2").reference is volumes["T2"]
+
+
 def test_the_slices_go_to_the_deepest_point_of_the_largest_lesion(show: Show, left_handed: ResultCase) -> None:
     from LesionLensLib.scene.layout import slice_logic
     from LesionLensLib.scene.segments import largest_lesion_ras
