@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from LesionLensLib.errors import EnvironmentFault
@@ -11,10 +10,9 @@ from LesionLensLib.errors import EnvironmentFault
 def resource(*parts: str) -> Path:
     """Return the path of a shipped resource such as `resource("Colors", "inferno.csv")`.
 
-    `LESIONLENS_RESOURCES` names another folder. Raises `EnvironmentFault` where the file or folder is missing.
+    Raises `EnvironmentFault` where the file or folder is missing.
     """
-    root = os.environ.get("LESIONLENS_RESOURCES") or Path(__file__).resolve().parents[2] / "Resources"
-    path = Path(root, *parts)
+    path = Path(__file__).resolve().parents[2].joinpath("Resources", *parts)
     if not path.exists():
         raise EnvironmentFault(
             f"The LesionLens installation is incomplete: {'/'.join(('Resources', *parts))} is missing.",

@@ -38,7 +38,7 @@ def main() -> int:
         code = lesionlens(_segment_arguments(case, options.model, result))
         if code == 0:
             credit = _credit(options.case) if real else PHANTOM_CREDIT
-            write_picture(result / VIEWS_FOLDER, f"{options.model}. {credit}", options.output)
+            write_picture(result / VIEWS_FOLDER, f"Model {Path(options.model).name}. {credit}", options.output)
     return code
 
 
