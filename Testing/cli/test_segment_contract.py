@@ -61,7 +61,8 @@ def test_the_report_says_what_was_done_with_what(result: Path, case_files: CaseF
     report = report_of(result)
     card = read_card(case_files.model)
     assert report["model"] == {
-        "id": "tiny-ms", "version": "0.0.1", "sha256": card.weights.sha256, "evidence": "untrained"
+        "id": "tiny-ms", "version": "0.0.1", "sha256": card.weights.sha256, "evidence": "untrained",
+        "reference_role": "FLAIR",
     }  # fmt: skip
     assert report["device"] == "cpu"
     assert report["seed"] == 0
@@ -71,7 +72,7 @@ def test_the_report_says_what_was_done_with_what(result: Path, case_files: CaseF
         assert entry["sha256"] == hash_of(case_files.paths[entry["role"]])
         assert Grid.from_dict(entry["grid"]).is_close(case_files.volume(entry["role"]).grid)
     assert {"model", "read", "check", "prepare", "brain", "network", "measure"} <= set(report["timing"])
-    assert 50 < report["peak_memory_mb"] < 16000
+    assert report["peak_memory_mb"] > 50
     assert {entry["path"]: entry["sha256"] for entry in report["outputs"]} == {
         name: hash_of(result / name) for name in (*IMAGES, "lesions.csv")
     }
