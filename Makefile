@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 LESIONLENS_DATA ?= ../shared/data
 DEMO_CASE ?= lj_p07
 # A machine without GPU wants the CPU build of torch, which is not on the Python Package Index: name an index or a
@@ -20,8 +21,8 @@ test: $(STAMP)
 	$(BIN)/mypy
 	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m pytest
 
-bench: $(STAMP)
-	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python Testing/Benchmarks/run.py
+bench: $(BENCH_STAMP)
+	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m Testing.Benchmarks --output benchmarks.json
 
 pictures: $(STAMP)
 	$(BIN)/python Testing/tools/make_pictures.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
@@ -36,6 +37,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PIP) install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
 	$(PIP) install --quiet --no-deps --editable .
 	@touch $(STAMP)
+
+$(BENCH_STAMP): $(STAMP) requirements-bench.lock
+	$(PIP) install --quiet -c requirements.lock -r requirements-bench.lock
+	@touch $(BENCH_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist demo benchmarks.json *.egg-info
