@@ -149,6 +149,7 @@ class ChannelRows:
         mark.objectName = f"channelMark_{channel.role}"
         mark.setMinimumWidth(14)
         hint.objectName = f"channelHint_{channel.role}"
+        hint.textFormat = qt.Qt.RichText  # names are escaped, which Qt must know even where there is no tag
         hint.wordWrap = True
         hint.hide()
         for column, widget in enumerate((title, selector, mark)):

@@ -43,6 +43,15 @@ def test_the_layout_ends_with_a_vertical_spacer(module: str) -> None:
     assert spacer.findtext("property[@name='orientation']/enum") == "Qt::Vertical"
 
 
+def test_labels_that_get_escaped_text_are_rich_text(filled: Any) -> None:
+    """Else Qt guesses, and shows `&#x27;` for an apostrophe where the text has no tag."""
+    import qt
+
+    labels = [filled.ui.evidenceLabel, filled.ui.statusLabel, filled.ui.deviceLabel, filled.ui.findingsLabel]
+    labels += [row.hint for row in filled.parts.rows.rows.values()]
+    assert all(label.textFormat == qt.Qt.RichText for label in labels)
+
+
 def test_every_bound_name_is_a_parameter_and_every_setting_is_bound(panel: Any) -> None:
     from LesionSegmentation import LesionSegmentationParameterNode
 
