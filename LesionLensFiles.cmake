@@ -120,6 +120,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/run.py
   LesionLensLib/training/sources.py
   LesionLensLib/training/trainer.py
+  LesionLensLib/training/validation.py
   )
 
 set(LESIONLENS_RESOURCES

@@ -159,7 +159,7 @@ class SegmentationRun(VTKObservationMixin):
         paths = []
         for role, node in self.inputs.items():
             path = self._folder / f"{role}.nrrd"
-            writeNode(node, role, path, next(iter(self.inputs.values())))
+            writeNode(node, role, path, next(iter(self.inputs.values()), None))
             paths.append((role, str(path)))
         return SegmentJob(
             inputs=tuple(paths),
@@ -180,7 +180,7 @@ class SegmentationRun(VTKObservationMixin):
             return None
         path = self._folder / "brain.nrrd"
         if not node.IsA("vtkMRMLSegmentationNode"):
-            writeNode(node, _("The brain mask"), path, next(iter(self.inputs.values())))
+            writeNode(node, _("The brain mask"), path, next(iter(self.inputs.values()), None))
             return str(path)
         labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
         labelmap.SetHideFromEditors(True)

@@ -168,6 +168,21 @@ def test_the_settings_of_the_panel_reach_the_program(filled: Any, slicer: Any, h
     assert 'color="red"' in filled.ui.deviceLabel.text
 
 
+@pytest.mark.slow
+def test_the_self_test_of_the_module_passes(panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test that the application itself runs, with the shipped model on the whole simulated head."""
+    from LesionLensLib.catalogue import find_card
+    from LesionLensLib.errors import UserError
+    from LesionSegmentation import LesionSegmentationTest
+
+    monkeypatch.delenv("LESIONLENS_MODELS")
+    try:
+        find_card("rsanet-ms")
+    except UserError as error:
+        pytest.skip(f"the trained model is not in Resources/Models: {error.message}")
+    LesionSegmentationTest().runTest()
+
+
 def test_swapped_images_are_refused_with_a_sentence_and_a_remedy(filled: Any, slicer: Any) -> None:
     nodes = filled.parts.rows.nodes()
     filled.parts.rows.choose({"T1": nodes["FLAIR"], "FLAIR": nodes["T1"]})
