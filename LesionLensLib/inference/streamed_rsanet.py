@@ -111,7 +111,7 @@ class StreamedRSANet:
             return self._run(images)
 
     def _run(self, images: Tensor) -> Tensor:
-        pixels = images.to(self.dtype).permute(1, 2, 3, 0).contiguous()
+        pixels = self._pixels(images)
         skips: list[Tensor] = []
         reader, shape = self._stem_reader(pixels), pixels.shape[:3]
         for level in range(LEVELS):
@@ -125,7 +125,7 @@ class StreamedRSANet:
         deep = self.centre_attention(deep)
         for level in reversed(range(LEVELS)):
             skip = skips.pop()
-            low = deep @ self.up[level]
+            low = self._product(deep, self.up[level])
             raw = self._double(join_reader(skip, low), skip.shape[:3], self.decoder[level], into=skip)
             if level:
                 deep = self._activate_all(raw)
@@ -157,6 +157,26 @@ class StreamedRSANet:
             fast = FastSliceAttention(module)
             return lambda planes: fast(planes.float()).to(planes.dtype)
         return lambda planes: as_planes(module(as_volume(planes)))
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """Return images (C, D, H, W) as planes (D, H, W, C) of the features' type."""
+        planes = torch.empty((*images.shape[1:], images.shape[0]), dtype=self.dtype, device=images.device)
+
+        def work(slab: Slab) -> None:
+            planes[slab[0] : slab[1]] = images[:, slab[0] : slab[1]].permute(1, 2, 3, 0)
+
+        self.workers.map(work, self._slabs(planes.shape, 2 * planes.shape[3]))
+        return planes
+
+    def _product(self, planes: Tensor, matrix: Tensor) -> Tensor:
+        """Return the 1 x 1 x 1 convolution of planes (D, H, W, C) by `matrix` (C, C')."""
+        product = planes.new_empty((*planes.shape[:3], matrix.shape[1]))
+
+        def work(slab: Slab) -> None:
+            product[slab[0] : slab[1]] = planes[slab[0] : slab[1]] @ matrix
+
+        self.workers.map(work, self._slabs(planes.shape, matrix.shape[1]))
+        return product
 
     def _stem_reader(self, pixels: Tensor) -> Reader:
         """Return a reader of the first convolution's output, computed as it is read."""

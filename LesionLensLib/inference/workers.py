@@ -19,12 +19,11 @@ Part = TypeVar("Part")
 Outcome = TypeVar("Outcome")
 
 
-def _enter_worker() -> None:
-    torch.set_num_threads(1)
-
-
 class Workers:
-    """A context that maps a function over parts on `count` threads; the results keep the order of the parts."""
+    """A context that maps a function over parts on `count` threads; the results keep the order of the parts.
+
+    Inside of it torch itself uses one thread, in the workers and between them.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = max(1, count)
@@ -34,7 +33,8 @@ class Workers:
     def __enter__(self) -> Workers:
         self._threads_before = torch.get_num_threads()
         if self.count > 1:
-            self._pool = ThreadPoolExecutor(self.count, "plane-worker", initializer=_enter_worker)
+            torch.set_num_threads(1)
+            self._pool = ThreadPoolExecutor(self.count, "plane-worker")
         return self
 
     def __exit__(
