@@ -33,6 +33,7 @@ class ResultFolder:
     def __init__(self, target: Path, overwrite: bool = False, protected: Iterable[Path] = ()) -> None:
         self.target = Path(os.path.realpath(target))
         self.path = self.target.with_name(work_name(self.target.name, os.environ.get(RUN_TOKEN) or uuid.uuid4().hex))
+        self._overwrite = overwrite
         self._made_parents: list[Path] = []
         check_target(self.target, overwrite, protected)
 
@@ -68,6 +69,7 @@ class ResultFolder:
 
     def _swap_in(self) -> None:
         """Put the new folder under the target's name; an old one is moved aside first and deleted last."""
+        check_target(self.target, self._overwrite)  # another run may have written there in the meantime
         old = None
         if self.target.exists():
             old = self.path.with_name(self.path.name + ".old")

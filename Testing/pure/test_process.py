@@ -23,6 +23,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.progress: list[tuple[float, str]] = []
+        self.phases: list[tuple[str, str]] = []
         self.warnings: list[str] = []
         self.finished: list[dict[str, Any]] = []
         self.failed: list[Exception] = []
@@ -44,6 +45,7 @@ def make_run(tmp_path: Path, script: str, listener: Listener) -> ChildRun:
         listener.failed.append,
         on_warning=listener.warnings.append,
         program=[sys.executable, str(program)],
+        on_phase=lambda name, text: listener.phases.append((name, text)),
     )
 
 
@@ -69,6 +71,7 @@ say(event="result", output="out", report={"result": {"lesion_count": 3}})
     run.start()
     assert run.wait(20)
     assert listener.progress == [(0.25, "reading ü"), (0.5, "working")]
+    assert listener.phases == [("read", "reading ü"), ("network", "working")]
     assert listener.warnings == ["thick slices"]
     assert listener.finished == [{"output": "out", "report": {"result": {"lesion_count": 3}}}]
     assert listener.failed == []

@@ -91,6 +91,17 @@ def test_a_folder_that_is_no_result_is_never_overwritten(tmp_path: Path) -> None
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_of_two_runs_into_one_folder_the_second_to_end_is_refused(tmp_path: Path) -> None:
+    second = ResultFolder(tmp_path / "out")
+    second.__enter__()
+    with ResultFolder(tmp_path / "out") as first:
+        (first.path / "report.json").write_text(OLD_REPORT)
+    with pytest.raises(UserError, match="not empty"):
+        second.__exit__(None, None, None)
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out" / "report.json").read_text() == OLD_REPORT
+
+
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with ResultFolder(tmp_path / "out") as folder:
