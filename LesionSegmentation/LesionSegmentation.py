@@ -120,7 +120,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             self.addObserver(scene, event, self.onNodesChanged)
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
-        self.ui.acceptSuggestionsButton.connect("clicked(bool)", self.onAcceptSuggestions)
+        self.ui.acceptSuggestionsButton.connect("clicked(bool)", self.parts.rows.acceptSuggestions)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
         self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
         self.ui.installButton.connect("clicked(bool)", self.onInstall)
@@ -218,10 +218,6 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             from LesionSegmentationLib.SampleCase import loadSampleCase
 
             self.parts.rows.choose(loadSampleCase())
-
-    def onAcceptSuggestions(self) -> None:
-        """Choose the suggested images."""
-        self.parts.rows.acceptSuggestions()
 
     def onApplyOrCancel(self) -> None:
         """Start the work, or stop it."""
