@@ -21,6 +21,7 @@ from LesionLensLib.training.export import draw_curve, export_model
 from LesionLensLib.training.pool import PoolEntry, build_pool
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.trainer import train
+from LesionLensLib.training.validation import held_out_pool, validate
 
 BRAIN_FILE = "brain.safetensors"
 
@@ -37,12 +38,15 @@ def run_training(
         progress.update("train", 0.5, text)
 
     state = train(recipe, pool, folder, torch.device(chosen.device), tell)
+    network = state.network
+    network.load_state_dict(state.average)
     brain, brain_report = _brain_network(recipe, rows, folder, tell)
     report = {
         "recipe": recipe.to_dict(),
         "device": chosen.device,
         "steps": state.step,
         "training_set": _describe(pool, rows),
+        "validation_voxel_dice": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
         "brain_network": brain_report,
         "torch": torch.__version__,
     }
