@@ -21,7 +21,7 @@ from LesionLensLib.inference.passes import predict_whole, predict_windows, prepa
 from Testing.Benchmarks.cases import ROLES, dice, segmentation_case, segmentation_network
 from Testing.Benchmarks.harness import REPOSITORY, Measured, Skipped, alternate, benchmark, data_root, peak_mb
 
-WINDOW = (64, 160, 128)
+WINDOW = (96, 96, 96)
 OVERLAP = 0.25
 THRESHOLD = 0.5
 
