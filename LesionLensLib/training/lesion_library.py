@@ -12,6 +12,7 @@ from LesionLensLib.training.healing import local_white_matter
 
 TOUCHING_26 = ndimage.generate_binary_structure(3, 3)
 SMALLEST_MEASURED_VOXELS = 10
+LIKE_SIZED = 12
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,18 @@ class LesionContrast:
     """Contrast of real lesions to the white matter around them, in units of the white-matter-to-CSF difference.
 
     `mean` and `spread` are (lesions, C): a value of 1 in T2 would be a lesion as bright as cerebrospinal fluid. The
-    unit does not depend on the scanner, its gain or the window the image was stored with.
+    unit does not depend on the scanner, its gain or the window the image was stored with. `voxels` (lesions,) are the
+    sizes: small lesions are fainter, by partial volume.
     """
 
     mean: FloatArray
     spread: FloatArray
+    voxels: FloatArray
 
-    def draw(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Return the contrast and the spread inside the lesion, both (C,), of one real lesion chosen at random."""
-        index = int(rng.integers(len(self.mean)))
+    def draw(self, voxels: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Return contrast and inner spread, both (C,), of a random one of the real lesions nearest to that size."""
+        nearest = np.argsort(np.abs(np.log(self.voxels / voxels)))[:LIKE_SIZED]
+        index = int(nearest[rng.integers(len(nearest))])
         return self.mean[index], self.spread[index]
 
 
@@ -46,15 +50,16 @@ def measure_lesion_contrast(brain: Brain) -> LesionContrast:
     """Measure every real lesion of at least `SMALLEST_MEASURED_VOXELS` voxels in a labelled brain.
 
     The outermost voxels are left out where enough remain: partial volume would make the lesion look fainter than it is.
-    Raises `ValueError` when the brain has no complete lesion label.
+    Without contrast agent no MS lesion is brighter on T1, or darker on T2 and FLAIR, than white matter: such a value is
+    cortex beside the lesion and is cut to 0. Raises `ValueError` when the brain has no complete lesion label.
     """
     if brain.lesion is None:
         raise ValueError(f"{brain.name} has no complete lesion label to measure")
-    white = (brain.tissue == WHITE) & ~ndimage.binary_dilation(brain.lesion, iterations=2)
+    white = ndimage.binary_erosion(brain.tissue == WHITE) & ~ndimage.binary_dilation(brain.lesion, iterations=2)
     relative = (brain.channels - local_white_matter(brain.channels, white)) / tissue_unit(brain.channels, brain)
     labels, count = ndimage.label(brain.lesion, TOUCHING_26)
     core = ndimage.binary_erosion(brain.lesion)
-    means, spreads = [], []
+    means, spreads, sizes = [], [], []
     for number in range(1, count + 1):
         voxels = labels == number
         if voxels.sum() < SMALLEST_MEASURED_VOXELS:
@@ -63,7 +68,10 @@ def measure_lesion_contrast(brain: Brain) -> LesionContrast:
         values = relative[:, inner if inner.sum() >= SMALLEST_MEASURED_VOXELS else voxels]
         means.append(values.mean(axis=1))
         spreads.append(values.std(axis=1))
-    return LesionContrast(np.array(means, np.float32), np.array(spreads, np.float32))
+        sizes.append(voxels.sum())
+    sign = np.array([-1.0, 1.0, 1.0])
+    kept = sign * np.maximum(sign * np.array(means), 0)
+    return LesionContrast(kept.astype(np.float32), np.array(spreads, np.float32), np.array(sizes, np.float32))
 
 
 @dataclass(frozen=True)

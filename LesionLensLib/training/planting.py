@@ -103,8 +103,9 @@ def _contrast_field(
     factor = np.array([rng.uniform(*r) for r in (limits.t1_factor, limits.t2_factor, limits.flair_factor)])
     level = np.zeros((3, count + 1), np.float32)
     spread = np.zeros((3, count + 1), np.float32)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
     for number in range(1, count + 1):
-        mean, sd = contrast.draw(rng)
+        mean, sd = contrast.draw(int(sizes[number]), rng)
         level[:, number] = mean * factor * rng.uniform(0.8, 1.2)
         spread[:, number] = sd * factor
     uneven = ndimage.gaussian_filter(rng.normal(size=lesion.shape), 1.2).astype(np.float32)

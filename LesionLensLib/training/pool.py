@@ -108,7 +108,8 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         changed = augment(volume, self.recipe.augmentation, rng)
         brain = changed.brain.numpy() > 0
         images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
-        crops = [self._crop(images, changed, rng) for _ in range(self.recipe.crops_per_volume)]
+        count, size = self.recipe.crops_at(number)
+        crops = [self._crop(images, changed, np.array(size), rng) for _ in range(count)]
         stacked = tuple(torch.stack(parts) for parts in zip(*crops, strict=True))
         return stacked[0], stacked[1], stacked[2]
 
@@ -118,12 +119,14 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         group = real if real and (not planted or rng.random() < self.recipe.real_share) else planted
         return group[int(rng.integers(len(group)))]
 
-    def _crop(self, images: Tensor, volume: TrainingVolume, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _crop(
+        self, images: Tensor, volume: TrainingVolume, size: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         lesion = torch.nonzero(volume.lesion)
         wants_lesion = len(lesion) > 0 and rng.random() < self.recipe.lesion_crop_chance
         spots = lesion if wants_lesion else torch.nonzero(volume.brain)
         centre = spots[int(rng.integers(len(spots)))].numpy() + rng.integers(-12, 13, 3)
-        shape, size = np.array(images.shape[1:]), np.array(self.recipe.crop)
+        shape = np.array(images.shape[1:])
         lower = np.clip(centre - size // 2, 0, np.maximum(shape - size, 0))
         box = tuple(slice(int(a), int(a + n)) for a, n in zip(lower, size, strict=True))
         short = np.maximum(size - shape, 0)
@@ -140,7 +143,8 @@ def _entry(name: str, is_real: bool, channels: FloatArray, brain: Brain, lesion:
 
 
 def _merge(parts: Sequence[LesionContrast]) -> LesionContrast:
-    return LesionContrast(np.concatenate([p.mean for p in parts]), np.concatenate([p.spread for p in parts]))
+    means, spreads, voxels = ([getattr(p, name) for p in parts] for name in ("mean", "spread", "voxels"))
+    return LesionContrast(np.concatenate(means), np.concatenate(spreads), np.concatenate(voxels))
 
 
 def _jitter(brain: Brain, rng: np.random.Generator) -> sitk.Transform:

@@ -18,7 +18,8 @@ class Recipe:
     The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
     1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
     labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training.
-    `dice_weight` 0 is the loss of the paper alone. `brain_steps` trains the network that finds the brain, on
+    `dice_weight` 0 is the loss of the paper alone. `final_steps` more steps see larger crops, because at inference
+    attention and normalisation see the whole brain. `brain_steps` trains the network that finds the brain, on
     `phantom_heads` digital phantoms beside the real heads; `card` is what the model card says beyond what the training
     itself knows.
     """
@@ -42,6 +43,10 @@ class Recipe:
     planted_per_brain: int = 10
     averaging: float = 0.99
     held_out_outlines: tuple[str, ...] = ("lj_p05", "lj_p13", "lj_p21", "lj_p28")
+    final_steps: int = 0
+    final_crops_per_volume: int = 2
+    final_crop: tuple[int, int, int] = (80, 96, 80)
+    final_learning_rate: float = 5e-4
     seed: int = 0
     brain_steps: int = 600
     phantom_heads: int = 3
@@ -52,6 +57,17 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML and JSON."""
         return asdict(self)
+
+    @property
+    def all_steps(self) -> int:
+        """The steps of both stages."""
+        return self.steps + self.final_steps
+
+    def crops_at(self, step: int) -> tuple[int, tuple[int, int, int]]:
+        """Return how many crops of which size (D, H, W) the batch of `step` holds."""
+        if step < self.steps:
+            return self.crops_per_volume, self.crop
+        return self.final_crops_per_volume, self.final_crop
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Recipe:

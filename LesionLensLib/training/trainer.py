@@ -49,11 +49,17 @@ def make_state(recipe: Recipe, device: torch.device) -> TrainingState:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Return the rate at `step`: linear warm-up, then a cosine down to a hundredth."""
+    """Return the rate at `step`: linear warm-up, then a cosine down to a hundredth; once more in the final stage."""
+    if step >= recipe.steps and recipe.final_steps:
+        return _cosine(recipe.final_learning_rate, (step - recipe.steps) / recipe.final_steps)
     if step < recipe.warm_up_steps:
         return recipe.learning_rate * (step + 1) / recipe.warm_up_steps
     done = (step - recipe.warm_up_steps) / max(1, recipe.steps - recipe.warm_up_steps)
-    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return _cosine(recipe.learning_rate, done)
+
+
+def _cosine(rate: float, done: float) -> float:
+    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 def train(
@@ -64,21 +70,21 @@ def train(
     tell: Callable[[str], None],
     should_stop: Callable[[int], bool] = lambda step: False,
 ) -> TrainingState:
-    """Train until `recipe.steps` or until `should_stop(step)`, writing checkpoints and `metrics.csv` into `folder`."""
+    """Train all steps of the recipe or until `should_stop(step)`; checkpoints and `metrics.csv` go into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     state = make_state(recipe, device)
     if (folder / "checkpoint.safetensors").exists():
         load_checkpoint(state, folder)
     batches = _batches(pool, recipe, state.step)
     started, recent = time.monotonic(), []
-    while state.step < recipe.steps and not should_stop(state.step):
+    while state.step < recipe.all_steps and not should_stop(state.step):
         recent.append(train_step(state, recipe, next(batches), device))
         if state.step % 20 == 0:
             mean = sum(recent) / len(recent)
             _log(folder, state.step, mean, state.optimizer.param_groups[0]["lr"], time.monotonic() - started)
-            tell(f"step {state.step} of {recipe.steps}: loss {mean:.4f}")
+            tell(f"step {state.step} of {recipe.all_steps}: loss {mean:.4f}")
             recent = []
-        if state.step % CHECKPOINT_EVERY == 0 or state.step == recipe.steps:
+        if state.step % CHECKPOINT_EVERY == 0 or state.step == recipe.all_steps:
             save_checkpoint(state, folder)
     save_checkpoint(state, folder)
     return state

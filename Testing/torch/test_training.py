@@ -76,6 +76,13 @@ def test_the_rate_warms_up_and_then_falls_to_a_hundredth() -> None:
     assert rates == pytest.approx([1e-4, 1e-3, 1e-3, 5.05e-4, 1e-5])
 
 
+def test_the_final_stage_sees_larger_crops_at_a_rate_of_its_own() -> None:
+    recipe = Recipe.from_dict({**RECIPE.to_dict(), "final_steps": 10, "final_crop": [24, 24, 24]})
+    assert CropStream(pool(), recipe).batch(recipe.steps)[0].shape == (2, 3, 24, 24, 24)
+    assert learning_rate(recipe, recipe.steps) == pytest.approx(5e-4)
+    assert learning_rate(recipe, recipe.all_steps) == pytest.approx(5e-6)
+
+
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
     whole = train(RECIPE, pool(), tmp_path / "whole", cpu, lambda text: None)
