@@ -21,7 +21,8 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result in the output folder")
     parser.add_argument("--scene", action="store_true", help="also write scene.mrb and views/*.png")
-    parser.add_argument("--lean", action="store_true", help="use less memory, at the price of time")
+    parser.add_argument("--lean", action="store_true",
+                        help="take the pass with the smallest memory; on most CPUs it is the default")  # fmt: skip
 
 
 def parse_pairs(option: str, values: Sequence[str]) -> tuple[tuple[str, str], ...]:

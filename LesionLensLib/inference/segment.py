@@ -46,6 +46,7 @@ PHASES = {"model": 0.0, "read": 0.03, "register": 0.1, "check": 0.15, "brain": 0
           "network": 0.38, "measure": 0.85, "write": 0.9, "scene": 0.95}  # fmt: skip
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 PROBABILITY_FILE = "probability.nrrd"
+BRAIN_FILE = "brain.nrrd"
 LESIONS_FILE = "lesions.csv"
 
 
@@ -66,6 +67,7 @@ class Outcome:
 
     labels: Volume
     probability: Volume
+    brain: Volume
     lesions: tuple[Lesion, ...]
     findings: tuple[Finding, ...]
     ladder: tuple[str, ...]
@@ -159,6 +161,7 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
     with clock.phase("measure", "measuring the lesions"):
         native = _on_reference(probability * inside, box, reference)
         labels, lesions = _threshold(native, run)
+        outline = resample(Volume(inside.astype(np.uint8), box), reference.grid, "nearest")
     settings = {
         "threshold": _threshold_of(run),
         "min_volume_ml": _min_volume_of(run),
@@ -168,7 +171,7 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
         "network_grid": box.to_dict(),
         "device_reason": run.device.reason,
     }
-    return Outcome(labels, native, lesions, findings, steps, settings)
+    return Outcome(labels, native, outline, lesions, findings, steps, settings)
 
 
 def _brain_of(case: Case, channels: dict[str, Volume], run: Run) -> BrainMask:
@@ -207,6 +210,7 @@ def _write_outcome(folder: Path, outcome: Outcome, card: ModelCard) -> None:
     segments = [Segment(label.id, label.name, label.value, label.color, label.terminology) for label in card.labels]
     write_segmentation(outcome.labels, segments, folder / SEGMENTATION_FILE)
     write_volume(outcome.probability, folder / PROBABILITY_FILE)
+    write_volume(outcome.brain, folder / BRAIN_FILE)
     write_lesions_csv(folder / LESIONS_FILE, outcome.lesions)
 
 

@@ -27,7 +27,7 @@ from LesionLensLib.images.write import write_volume
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.report import hash_of
 
-IMAGES = ("segmentation.seg.nrrd", "probability.nrrd")
+IMAGES = ("segmentation.seg.nrrd", "probability.nrrd", "brain.nrrd")
 
 
 @pytest.fixture(scope="module")
