@@ -114,6 +114,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/healing.py
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/open_ms.py
+  LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
   LesionLensLib/training/pool.py
   LesionLensLib/training/recipe.py

@@ -20,6 +20,7 @@ from LesionLensLib.training.augmentation import TrainingVolume, augment
 from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray
 from LesionLensLib.training.healing import heal
 from LesionLensLib.training.lesion_library import LesionContrast, measure_lesion_contrast, small_lesions
+from LesionLensLib.training.phantoms import phantom_volume
 from LesionLensLib.training.planting import plant
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.sources import align, outline_on, read_brain
@@ -69,7 +70,13 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
             outline = outline_on(brain, mask, to_standard, _jitter(brain, rng))
             planted = plant(heal(brain, rng), brain, outline, contrast, library, recipe.planting, rng)
             pool.append(_entry(f"{brain.name}_planted{number}", False, planted.channels, brain, planted.lesion))
-    return pool
+    return pool + phantom_entries(recipe.phantom_volumes)
+
+
+def phantom_entries(count: int) -> list[PoolEntry]:
+    """Return `count` digital phantoms with their exact lesions."""
+    volumes = [phantom_volume(number) for number in range(count)]
+    return [PoolEntry(name, False, _half(channels), brain, lesion) for name, channels, brain, lesion in volumes]
 
 
 def _outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
@@ -139,7 +146,11 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 def _entry(name: str, is_real: bool, channels: FloatArray, brain: Brain, lesion: BoolArray | None) -> PoolEntry:
     if lesion is None:
         raise ValueError(f"{name} has no complete lesion label")
-    return PoolEntry(name, is_real, np.clip(channels, 0, 60000).astype(np.float16), brain.brain, lesion)
+    return PoolEntry(name, is_real, _half(channels), brain.brain, lesion)
+
+
+def _half(channels: FloatArray) -> NDArray[np.float16]:
+    return np.clip(channels, 0, 60000).astype(np.float16)
 
 
 def _merge(parts: Sequence[LesionContrast]) -> LesionContrast:

@@ -17,11 +17,11 @@ class Recipe:
 
     The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
     1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
-    labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training.
-    `dice_weight` 0 is the loss of the paper alone. `final_steps` more steps see larger crops, because at inference
-    attention and normalisation see the whole brain. `brain_steps` trains the network that finds the brain, on
-    `phantom_heads` digital phantoms beside the real heads; `card` is what the model card says beyond what the training
-    itself knows.
+    labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training;
+    `phantom_volumes` digital phantoms join them. `dice_weight` 0 is the loss of the paper alone. `final_steps` more
+    steps see larger crops, because at inference attention and normalisation see the whole brain. `brain_steps` trains
+    the network that finds the brain, on `phantom_heads` digital phantoms beside the real heads; `card` is what the
+    model card says beyond what the training itself knows.
     """
 
     base_width: int = 16
@@ -41,6 +41,7 @@ class Recipe:
     lesion_crop_chance: float = 0.6
     real_share: float = 0.3
     planted_per_brain: int = 10
+    phantom_volumes: int = 0
     averaging: float = 0.99
     held_out_outlines: tuple[str, ...] = ("lj_p05", "lj_p13", "lj_p21", "lj_p28")
     final_steps: int = 0

@@ -73,10 +73,12 @@ def _brain_network(
 
 
 def _describe(pool: Sequence[PoolEntry], rows: Sequence[ManifestRow]) -> dict[str, Any]:
-    planted = [float(entry.lesion.sum()) / 1000 for entry in pool if not entry.is_real]
+    phantoms = [entry.name for entry in pool if entry.name.startswith("phantom")]
+    planted = [float(e.lesion.sum()) / 1000 for e in pool if not e.is_real and e.name not in phantoms]
     return {
         "real_labelled": [entry.name for entry in pool if entry.is_real],
         "brains": sorted({row.case for row in rows if row.split != "test" and row.has(*CHANNELS, "brain")}),
+        "phantoms": phantoms,
         "planted_volumes": len(planted),
         "planted_lesion_ml": {"median": float(np.median(planted)), "smallest": min(planted), "largest": max(planted)},
         "shapes": sum(1 for row in rows if row.split != "test" and row.has("lesion") and not row.has("FLAIR")),
