@@ -28,8 +28,10 @@ def held_out_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[s
     """Plant the shapes that training left out, one simulated patient a brain, beside the really labelled ones."""
     shapes = {row.patient for row in rows if row.has("lesion") and not row.has("FLAIR")}
     trained_on = tuple(sorted(shapes - set(recipe.held_out_outlines)))
-    changes = {"planted_per_brain": 1, "phantom_volumes": 0, "seed": recipe.seed + VALIDATION_SEED}
-    return build_pool(rows, replace(recipe, held_out_outlines=trained_on, **changes), tell)
+    unseen = replace(
+        recipe, held_out_outlines=trained_on, planted_per_brain=1, phantom_volumes=0, seed=recipe.seed + VALIDATION_SEED
+    )
+    return build_pool(rows, unseen, tell)
 
 
 def validate(network: RSANet, pool: Sequence[PoolEntry], recipe: Recipe, device: DeviceChoice) -> dict[str, Any]:
