@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Union
 
 import slicer
-import vtk
 from LesionSegmentationLib.LibraryPath import ensureLibrary, forgetLibrary
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
@@ -94,7 +93,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         VTKObservationMixin.__init__(self)
         self.logic: LesionSegmentationLogic | None = None
         self._parameterNode: Any = None
-        self._parameterNodeGuiTag: Any = None
+        self._binding: Any = None
         self._result: Any = None
 
     def setup(self) -> None:
@@ -106,8 +105,10 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LesionSegmentationLogic()
         from LesionSegmentationLib.PanelParts import PanelParts
+        from LesionSegmentationLib.ParameterBinding import ParameterBinding
 
         self.parts = PanelParts(self.ui)
+        self._binding = ParameterBinding(self.ui, self.parts.rows, self._refresh)
         self.parts.showOpened()
         self._connect()
         self.initializeParameterNode()
@@ -115,8 +116,10 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def _connect(self) -> None:
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent, scene.EndBatchProcessEvent):
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):  # -1: after the selectors have listed the new scene
+            self.addObserver(scene, event, self.onSceneChanged, priority=-1.0)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
             self.addObserver(scene, event, self.onNodesChanged)
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
@@ -128,9 +131,9 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def cleanup(self) -> None:
         """Stop the work and let go of the scene: the application closes, or the module is reloaded."""
-        if self.logic is not None:
+        if self.logic is not None:  # else `setup` has failed
             self.logic.cancel(_("Stopped, because the module was closed."))
-        self.setParameterNode(None)
+            self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:
@@ -139,11 +142,12 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def exit(self) -> None:
         """Do not follow the parameter node while another module is shown; a run goes on."""
-        self._disconnectParameterNode()
+        self._binding.release()
 
     def onReload(self) -> None:
         """Read the files of our libraries again too."""
-        self.logic.cancel(_("Stopped, because the module was reloaded."))
+        if self.logic is not None:  # a reload must also help where `setup` has failed
+            self.logic.cancel(_("Stopped, because the module was reloaded."))
         forgetLibrary()
         ScriptedLoadableModuleWidget.onReload(self)
 
@@ -153,8 +157,12 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self._result = None
         self.parts.showResult(None)
 
-    def onSceneEndClose(self, caller, event) -> None:
-        """Make a new parameter node at once if the panel is shown."""
+    def onSceneStartImport(self, caller, event) -> None:
+        """The parameter node may come with the scene, and the selectors lose what they show."""
+        self.setParameterNode(None)
+
+    def onSceneChanged(self, caller, event) -> None:
+        """Show the parameter node of the scene as it is now at once if the panel is shown."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -165,23 +173,15 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def initializeParameterNode(self) -> None:
         """Make sure that a parameter node exists and is shown."""
-        self.setParameterNode(self.logic.getParameterNode())
+        self.setParameterNode(self._parameterNode or self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode: LesionSegmentationParameterNode | None) -> None:
         """Show and follow another parameter node; None while the scene is being closed."""
-        self._disconnectParameterNode()
         self._parameterNode = parameterNode
-        self.parts.rows.setParameterNode(parameterNode.parameterNode if parameterNode else None)
+        self._binding.bind(parameterNode)
         if parameterNode:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._refresh)
             self._showModel()
             self._refresh()
-
-    def _disconnectParameterNode(self) -> None:
-        if self._parameterNode and self.hasObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._refresh):
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._refresh)
 
     def _showModel(self) -> None:
         """Show the model of the parameter node and fill in what its card recommends, once."""

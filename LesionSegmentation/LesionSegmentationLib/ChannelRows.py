@@ -117,6 +117,14 @@ class ChannelRows:
                 setChannelNode(self._parameterNode, role, node)
         self.refresh()
 
+    def forget(self, node: Any) -> None:
+        """Clear the choice of a node that is about to be removed, before the selectors strike it off their lists."""
+        if any(chosen is node for chosen in self.nodes().values()):
+            for role, chosen in self.nodes().items():
+                if chosen is node:
+                    setChannelNode(self._parameterNode, role, None)
+            self.refresh()
+
     def refresh(self) -> None:
         """Show the choices of the parameter node, new suggestions, and what is wrong with the geometry."""
         if self._updating or self._parameterNode is None:

@@ -8,8 +8,9 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from LesionLensLib.catalogue import ModelCard, find_card, list_cards
+from LesionLensLib.catalogue import find_card, list_cards
 from LesionLensLib.errors import Cancelled, LesionLensError
+from LesionLensLib.model_card import ModelCard
 from LesionSegmentationLib.ChannelRows import COLORS, ChannelRows
 from LesionSegmentationLib.InputChecks import imageFindings, suggestedRole
 from LesionSegmentationLib.Installation import askAndInstall, missingPackages

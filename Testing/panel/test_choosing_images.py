@@ -111,6 +111,49 @@ def test_a_removed_volume_is_no_longer_chosen(filled: Any, slicer: Any) -> None:
     assert filled.ui.applyButton.toolTip == "Choose the image for T2."
 
 
+def test_a_removed_brain_mask_chooses_no_other_segmentation(filled: Any, slicer: Any) -> None:
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "not a brain")
+    mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "brain")
+    filled.ui.brainMaskSelector.setCurrentNode(mask)
+    filled.ui.segmentationSelector.setCurrentNode(mask)
+    assert filled._parameterNode.brainMask is mask
+    slicer.mrmlScene.RemoveNode(mask)
+    assert filled._parameterNode.brainMask is None
+    assert filled._parameterNode.segmentation is None
+    assert filled.ui.brainMaskSelector.currentNode() is None
+
+
+def test_an_image_removed_while_another_module_is_shown_chooses_no_other(filled: Any, slicer: Any) -> None:
+    filled.exit()
+    slicer.mrmlScene.RemoveNode(filled._parameterNode.parameterNode.GetNodeReference("Channel_FLAIR"))
+    filled.enter()
+    assert list(filled.parts.rows.nodes()) == ["T1", "T2"]
+    assert row(filled, "FLAIR").selector.currentNode() is None
+
+
+def test_importing_into_the_scene_leaves_the_choices_alone(filled: Any, slicer: Any) -> None:
+    mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "brain")
+    filled.ui.brainMaskSelector.setCurrentNode(mask)
+    chosen = filled.parts.rows.nodes()
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.ImportState)
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.ImportState)
+    assert filled.parts.rows.nodes() == chosen
+    assert filled._parameterNode.brainMask is mask
+    assert row(filled, "FLAIR").selector.currentNode() is chosen["FLAIR"]
+    assert filled.ui.brainMaskSelector.currentNode() is mask
+    assert filled.ui.applyButton.enabled
+
+
+def test_a_control_is_bound_only_while_the_panel_is_shown(panel: Any) -> None:
+    panel.exit()
+    panel.ui.registerCheckBox.checked = True
+    assert not panel._parameterNode.registerChannels
+    panel.enter()
+    assert not panel.ui.registerCheckBox.checked
+    panel.ui.registerCheckBox.checked = True
+    assert panel._parameterNode.registerChannels
+
+
 def test_the_choices_and_settings_come_back_with_a_saved_scene(filled: Any, slicer: Any, tmp_path: Path) -> None:
     filled.ui.thresholdSlider.value = 0.3
     filled.ui.registerCheckBox.checked = True
@@ -119,7 +162,6 @@ def test_the_choices_and_settings_come_back_with_a_saved_scene(filled: Any, slic
     slicer.mrmlScene.Clear(0)
     assert not filled.parts.rows.nodes()
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "case.mrb"), True)
-    filled.enter()
     assert [node.GetName() for node in filled.parts.rows.nodes().values()] == [
         "Sample head T1", "Sample head T2", "Sample head FLAIR"
     ]  # fmt: skip

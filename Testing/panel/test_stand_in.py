@@ -57,6 +57,22 @@ def test_a_node_selector_chooses_by_itself_only_where_none_is_no_choice(slicer: 
         assert selector.currentNode() is None
 
 
+def test_a_node_selector_selects_the_item_above_a_removed_node_by_itself(slicer: Any) -> None:
+    """As QComboBox does below the real one; a panel that stores what it shows would store a wrong node."""
+    slicer.mrmlScene.Clear(0)
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLTextNode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(slicer.mrmlScene)
+    above, chosen = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name) for name in ("above", "chosen"))
+    selector.setCurrentNode(chosen)
+    slicer.mrmlScene.RemoveNode(chosen)
+    assert selector.currentNode() is above
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.ImportState)
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.ImportState)
+    assert selector.currentNode() is None
+
+
 class Color(enum.Enum):
     RED = 1
     BLUE = 2
@@ -92,15 +108,11 @@ def test_a_wrong_value_is_refused(parameters: Any, name: str, value: Any) -> Non
 
 
 def test_a_widget_follows_its_parameter_and_the_other_way_round(slicer: Any, parameters: Any) -> None:
-    from types import SimpleNamespace
-
     import ctk
     import qt
 
     slider, box = ctk.ctkSliderWidget(), qt.QComboBox()
-    slider.setProperty("SlicerParameterName", "share")
-    box.setProperty("SlicerParameterName", "color")
-    tag = parameters.connectGui(SimpleNamespace(slider=slider, box=box))
+    tag = parameters.connectParametersToGui({"share": slider, "color": box})
     assert (slider.value, slider.maximum, box.currentText) == (0.5, 1.0, "BLUE")
     slider.value = 0.75
     parameters.color = Color.RED
@@ -108,6 +120,29 @@ def test_a_widget_follows_its_parameter_and_the_other_way_round(slicer: Any, par
     parameters.disconnectGui(tag)
     slider.value = 0.1
     assert parameters.share == 0.75
+
+
+def test_connect_gui_returns_no_tag_to_undo_it(slicer: Any, parameters: Any) -> None:
+    from types import SimpleNamespace
+
+    import ctk
+
+    slider = ctk.ctkSliderWidget()
+    slider.setProperty("SlicerParameterName", "share")
+    assert parameters.connectGui(SimpleNamespace(slider=slider)) is None
+    parameters.disconnectGui(None)
+    slider.value = 0.1
+    assert parameters.share == 0.1, "it is still bound"
+
+
+def test_a_reserved_name_is_refused(slicer: Any) -> None:
+    from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+    with pytest.raises(ValueError, match="reserved"):
+
+        @parameterNodeWrapper
+        class Parameters:
+            getValue: str = ""  # noqa: N815
 
 
 def test_a_widget_that_cannot_show_a_parameter_is_refused(slicer: Any, parameters: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -36,7 +37,11 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):  # noqa: N801
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
-    """Lists nodes; disabled until it has a scene; selects by itself only where None is no choice."""
+    """Lists nodes; disabled until it has a scene.
+
+    It selects by itself what nobody has chosen, as the real one does: the first node where None is no choice, the
+    item above where the selected node is removed (QComboBox), and None after a scene was imported or closed.
+    """
 
     SIGNALS = {
         "currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)", "currentNodeIDChanged(QString)",
@@ -74,9 +79,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._scene = scene
         if scene is not None:
             kind = slicer.vtkMRMLScene
-            for event in (kind.NodeAddedEvent, kind.NodeRemovedEvent, kind.EndImportEvent, kind.EndCloseEvent,
-                          kind.EndBatchProcessEvent):  # fmt: skip
-                self._observations.append((scene, scene.AddObserver(event, lambda *_: self._refill())))
+            calls = {kind.NodeAddedEvent: lambda *_: self._refill(), kind.NodeAboutToBeRemovedEvent: self._on_removed,
+                     kind.EndImportEvent: self._on_new_list, kind.EndCloseEvent: self._on_new_list,
+                     kind.EndBatchProcessEvent: lambda *_: self._refill()}  # fmt: skip
+            for event, call in calls.items():
+                self._observations.append((scene, scene.AddObserver(event, call)))
         self.setEnabled(scene is not None)
         self._refill()
 
@@ -115,6 +122,20 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         if self._flags["children"]:
             return any(node.IsA(name) for name in self._types)
         return node.GetClassName() in self._types
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_removed(self, scene: Any, event: str, node: Any) -> None:
+        row = self._box.findData(node.GetID())
+        if row < 0 or scene.IsClosing():
+            return
+        above = max(row - 1, 0) if row == self._box.currentIndex else -1
+        self._box.removeItem(row)  # PySide6 would select the item below
+        if above >= 0:
+            self._box.setCurrentIndex(above)
+
+    def _on_new_list(self, *_: Any) -> None:
+        self._box.setCurrentIndex(0 if self._flags["none"] else -1)
+        self._refill()
 
     def _refill(self) -> None:
         if self._scene is not None and self._scene.IsBatchProcessing():

@@ -46,12 +46,28 @@ class Parameter:
         choices = typing.get_args(self.type) if typing.get_origin(self.type) is typing.Union else (self.type,)
         return tuple(c for c in choices if isinstance(c, type) and issubclass(c, slicer.vtkMRMLNode))
 
+    @property
+    def keys(self) -> list[str]:
+        """The names under which it is stored: one for each type of a union, the position of the type behind it."""
+        count = len(typing.get_args(self.type)) if typing.get_origin(self.type) is typing.Union else 0
+        return [f"{self.name}_{index}" for index in range(count)] or [self.name]
+
+    def is_in(self, node: Any) -> bool:
+        return any(node.HasParameter(key) for key in self.keys)
+
+    def _place_of(self, value: Any) -> int:
+        return next(place for place, cls in enumerate(self.node_types) if isinstance(value, cls))
+
     def write(self, node: Any, value: Any) -> None:
         if self.node_types:
             if value is not None and not isinstance(value, self.node_types):
                 raise ValueError(f"{self.name} cannot hold a {type(value).__name__}")
-            node.SetParameter(self.name, "")
-            node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
+            for key in self.keys:
+                node.UnsetParameter(key)
+                node.SetNodeReferenceID(key, None)
+            key = self.keys[-1] if value is None else self.keys[self._place_of(value)]
+            node.SetParameter(key, "")
+            node.SetNodeReferenceID(key, value.GetID() if value is not None else None)
             return
         accepted = (int, float) if self.type is float else self.type
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
@@ -62,7 +78,7 @@ class Parameter:
 
     def read(self, node: Any) -> Any:
         if self.node_types:
-            return node.GetNodeReference(self.name)
+            return next((n for n in map(node.GetNodeReference, self.keys) if n is not None), None)
         text = node.GetParameter(self.name)
         if self.type is bool:
             return text == "True"
@@ -80,12 +96,18 @@ def parameterNodeWrapper(cls: type) -> type:
         "allParameters": parameters,
         "__init__": _init,
         "connectGui": _connect_gui,
+        "connectParametersToGui": _connect_parameters_to_gui,
         "disconnectGui": _disconnect_gui,
         "StartModify": lambda self: self.parameterNode.StartModify(),
         "EndModify": lambda self, was: self.parameterNode.EndModify(was),
         "AddObserver": lambda self, event, call, rank=0.0: self.parameterNode.AddObserver(event, call, rank),
         "RemoveObserver": lambda self, tag: self.parameterNode.RemoveObserver(tag),
+        "getValue": lambda self, name: getattr(self, _known(self, name)),
+        "setValue": lambda self, name, value: setattr(self, _known(self, name), value),
     }
+    taken = sorted(set(parameters) & set(members))
+    if taken:
+        raise ValueError(f"Cannot use reserved names {taken} in a parameterNodeWrapper")
     for name, member in members.items():
         setattr(cls, name, member)
     return cls
@@ -113,10 +135,10 @@ def _accessor(parameter: Parameter) -> property:
 def _init(self: Any, node: Any) -> None:
     self.parameterNode = node
     self._guis: dict[int, dict[str, Connector]] = {}
-    self._observer_tags: dict[int, int] = {}
+    self._next_tag = 0
     self._updating = False
     for parameter in self.allParameters.values():
-        if not node.HasParameter(parameter.name):
+        if not parameter.is_in(node):
             parameter.write(node, parameter.default)
 
 
@@ -131,29 +153,35 @@ class Connector:
     slot: Callable[..., None] = lambda *_: None
 
 
-def _connect_gui(self: Any, gui: Any) -> int:
-    bound = {}
-    for widget in vars(gui).values():
-        name = widget.property(PROPERTY)
-        if name:
-            if name not in self.allParameters:
-                raise ValueError(f"Cannot find a param with the given name: {name}")
-            bound[name] = _connector(widget, self.allParameters[name])
-    tag = max(self._guis, default=-1) + 1
+def _connect_gui(self: Any, gui: Any) -> None:
+    """Returns nothing, as in Slicer up to and after 5.10 (pull request 8667): the connections cannot be undone."""
+    named = {widget.property(PROPERTY): widget for widget in vars(gui).values()}
+    _connect_parameters_to_gui(self, {name: widget for name, widget in named.items() if name})
+
+
+def _connect_parameters_to_gui(self: Any, widgets: dict[str, Any]) -> int:
+    bound = {name: _connector(widget, self.allParameters[_known(self, name)]) for name, widget in widgets.items()}
+    tag = self._next_tag
+    self._next_tag += 1
     self._guis[tag] = bound
     for name, connector in bound.items():
         connector.write(getattr(self, name))
         connector.slot = _make_slot(self, name, connector)
         connector.signal.connect(connector.slot)
-    self._observer_tags[tag] = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: _update_guis(self))
+    # As in Slicer, this is never removed and keeps the wrapper alive as long as its node.
+    self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: _update_guis(self))
     return tag
+
+
+def _known(self: Any, name: str) -> str:
+    if name not in self.allParameters:
+        raise ValueError(f"Cannot find a param with the given name: {name}")
+    return name
 
 
 def _disconnect_gui(self: Any, tag: int) -> None:
     for connector in self._guis.pop(tag, {}).values():
         connector.signal.disconnect(connector.slot)
-    if tag in self._observer_tags:
-        self.RemoveObserver(self._observer_tags.pop(tag))
 
 
 def _make_slot(self: Any, name: str, connector: Connector) -> Callable[..., None]:
