@@ -66,6 +66,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/jobs.py
   LesionLensLib/manifest.py
   LesionLensLib/metrics.py
+  LesionLensLib/model_card.py
   LesionLensLib/networks/__init__.py
   LesionLensLib/networks/group_norm.py
   LesionLensLib/networks/losses.py

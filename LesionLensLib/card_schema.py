@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from LesionLensLib.catalogue import CARD_FILE, CARD_SCHEMA, EVIDENCE, MODEL_ID, Channel, Label, ModelCard, Weights
 from LesionLensLib.errors import UserError
+from LesionLensLib.model_card import CARD_FILE, CARD_SCHEMA, EVIDENCE, MODEL_ID, Channel, Label, ModelCard, Weights
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLAIN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")

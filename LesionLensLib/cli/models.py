@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from LesionLensLib.catalogue import ModelCard, list_cards, verify_weights
+from LesionLensLib.catalogue import list_cards, verify_weights
 from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress
 
 

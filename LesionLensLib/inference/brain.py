@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.brain_network import find_brain
 from LesionLensLib.inference.foreground import head_mask, is_skull_stripped, nonzero_mask
 from LesionLensLib.inputs.findings import Finding
+from LesionLensLib.model_card import ModelCard
 
 WHOLE_HEAD = "head"
 

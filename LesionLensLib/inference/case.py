@@ -9,7 +9,6 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
@@ -17,6 +16,7 @@ from LesionLensLib.images.register import read_transform, register_rigid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.jobs import SegmentJob
+from LesionLensLib.model_card import ModelCard
 from LesionLensLib.report import hash_of, input_entry
 
 REGISTRATION_FILE = "transforms/{}.tfm"

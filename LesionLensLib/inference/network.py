@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from LesionLensLib.catalogue import ModelCard, load_weights
+from LesionLensLib.catalogue import load_weights
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import PREFIX
+from LesionLensLib.model_card import ModelCard
 from LesionLensLib.networks.rsanet import RSANet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"rsanet": RSANet}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.model_card import ModelCard
 
 MARGIN_MM = 8.0
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from LesionLensLib.catalogue import ModelCard, find_card
+from LesionLensLib.catalogue import find_card
 from LesionLensLib.errors import EnvironmentFault, InternalFault, UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.resample import resample
@@ -37,6 +37,7 @@ from LesionLensLib.inference.region import brain_box, given_brain_mask, whole_ne
 from LesionLensLib.inputs import Finding, check_inputs, raise_on_error
 from LesionLensLib.inputs.check_values import check_values
 from LesionLensLib.jobs import SegmentJob
+from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress
 from LesionLensLib.report import complete_report, output_entries, write_report
 from LesionLensLib.results import ResultFolder, speaking_of_disk

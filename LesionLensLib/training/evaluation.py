@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from LesionLensLib.baseline import FlairThreshold, fit_flair_threshold
-from LesionLensLib.catalogue import ModelCard
 from LesionLensLib.errors import UserError
 from LesionLensLib.images import read_volume, resample
 from LesionLensLib.inference.segment import SEGMENTATION_FILE, run_segment
@@ -30,6 +29,7 @@ from LesionLensLib.metrics import (
     sample_average,
     voxel_average,
 )
+from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress, SilentProgress
 
 SMALLEST_LESION_ML = 0.003

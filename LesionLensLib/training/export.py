@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from LesionLensLib.catalogue import CARD_FILE, CARD_SCHEMA
 from LesionLensLib.inference.brain_network import PREFIX
+from LesionLensLib.model_card import CARD_FILE, CARD_SCHEMA
 from LesionLensLib.training.recipe import Recipe
 
 WEIGHTS_FILE = "weights.safetensors"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tiny_model import tiny_card
 
-from LesionLensLib.catalogue import ModelCard, find_card, list_cards, models_root, read_card, verify_weights
+from LesionLensLib.catalogue import find_card, list_cards, models_root, read_card, verify_weights
 from LesionLensLib.errors import UserError
+from LesionLensLib.model_card import ModelCard
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> Path:
