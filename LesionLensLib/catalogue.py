@@ -15,6 +15,7 @@ from LesionLensLib.model_card import CARD_FILE, MODEL_ID, ModelCard
 if TYPE_CHECKING:
     import torch
 
+
 def models_root() -> Path:
     """Return the folder of the shipped models: `LESIONLENS_MODELS`, else `Resources/Models` beside the library."""
     chosen = os.environ.get("LESIONLENS_MODELS")
