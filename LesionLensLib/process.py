@@ -27,6 +27,12 @@ from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.results import RUN_TOKEN, remove_leftovers
 
 LOG_LINES = 200
+LIBRARY_ROOT = Path(__file__).resolve().parent.parent
+# A launcher in front of the interpreter, as PythonSlicer is, may set PYTHONPATH anew; an argument always arrives.
+START_FROM = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('LesionLensLib', run_name='__main__', alter_sys=True)"
+)
 ERRORS_BY_CODE = {2: UserError, 3: EnvironmentFault}
 OnProgress = Callable[[float, str], None]
 OnFinished = Callable[[dict[str, Any]], None]
@@ -82,7 +88,7 @@ class ChildRun:
         """Start the child; raises `EnvironmentFault` where the program cannot be started at all."""
         if self._process is not None:
             raise InternalFault("A run was started twice.", "Make a new ChildRun for every run.")
-        program = self._program or [python_interpreter(), "-m", "LesionLensLib"]
+        program = self._program or [python_interpreter(), "-c", START_FROM, str(LIBRARY_ROOT)]
         self._folder = Path(tempfile.mkdtemp(prefix="lesionlens-"))
         job_file = self._folder / "job.json"
         job_file.write_text(self.job.to_json(), encoding="utf-8")
@@ -190,8 +196,7 @@ def python_interpreter() -> str:
 
 def child_environment(token: str = "") -> dict[str, str]:
     """Return the environment of a child: this library importable, UTF-8 output, the token of its work folder."""
-    library = str(Path(__file__).resolve().parent.parent)
-    paths = [library, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [str(LIBRARY_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"}
     if token:
         environment[RUN_TOKEN] = token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, UserError
 from LesionLensLib.jobs import SegmentJob
-from LesionLensLib.process import ChildRun, child_environment, python_interpreter
+from LesionLensLib.process import LIBRARY_ROOT, START_FROM, ChildRun, child_environment, python_interpreter
 
 
 class Listener:
@@ -225,3 +226,10 @@ def test_an_application_is_never_mistaken_for_an_interpreter(tmp_path: Path, mon
 def test_the_child_can_import_the_library_from_wherever_it_lies() -> None:
     first = child_environment()["PYTHONPATH"].split(os.pathsep)[0]
     assert (Path(first) / "LesionLensLib" / "__init__.py").is_file()
+
+
+def test_the_program_starts_even_where_a_launcher_takes_the_python_path_away(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-I", "-S", "-c", START_FROM, str(LIBRARY_ROOT), "--version"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "lesionlens"), done.stderr
