@@ -75,6 +75,7 @@ def train(
     state = make_state(recipe, device)
     if (folder / "checkpoint.safetensors").exists():
         load_checkpoint(state, folder)
+        _cut_log(folder, state.step)
     batches = _batches(pool, recipe, state.step)
     started, recent = time.monotonic(), []
     while state.step < recipe.all_steps and not should_stop(state.step):
@@ -150,6 +151,15 @@ def _batches(pool: list[PoolEntry], recipe: Recipe, first: int) -> Iterator[tupl
     stream = CropStream(pool, recipe, first)
     # One worker process: batches are numbered, and several workers would repeat each other's numbers.
     return iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))
+
+
+def _cut_log(folder: Path, step: int) -> None:
+    """Drop the rows of steps that were done after the checkpoint and will be done again."""
+    path = folder / "metrics.csv"
+    if path.exists():
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in rows if int(row.split(",")[0]) <= step]
+        path.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
 
 
 def _log(folder: Path, step: int, loss: float, rate: float, seconds: float) -> None:
