@@ -34,6 +34,8 @@ class AugmentationRange:
     noise_chance: float = 0.6
     noise: float = 0.035
     mask_chance: float = 0.4
+    score_scale: float = 0.25
+    score_shift: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ def augment(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Ge
         images = _thick_slices(images, limits, rng)
     brain = _change_outline(moved.brain, limits, rng)
     return TrainingVolume(images, brain, moved.lesion, moved.ignored)
+
+
+def jitter_scores(images: Tensor, brain: Tensor, limits: AugmentationRange, rng: np.random.Generator) -> Tensor:
+    """Scale and shift the z-scores of each channel (C, D, H, W) inside the brain (D, H, W), each by its own factor.
+
+    Mean and deviation of a brain depend on how much fluid and how many lesions it has, and the few brains of a training
+    set have only a few such mixtures: a network must not learn one level of grey as "lesion".
+    """
+    scale = torch.tensor(np.exp(rng.uniform(-limits.score_scale, limits.score_scale, len(images))), dtype=torch.float32)
+    shift = torch.tensor(rng.uniform(-limits.score_shift, limits.score_shift, len(images)), dtype=torch.float32)
+    return (images * scale.view(-1, 1, 1, 1) + shift.view(-1, 1, 1, 1)) * (brain > 0)
 
 
 def _change_pose(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:

@@ -16,7 +16,7 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.images import read_volume
 from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
-from LesionLensLib.training.augmentation import TrainingVolume, augment
+from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray
 from LesionLensLib.training.healing import heal
 from LesionLensLib.training.lesion_library import LesionContrast, measure_lesion_contrast, small_lesions
@@ -115,6 +115,7 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         changed = augment(volume, self.recipe.augmentation, rng)
         brain = changed.brain.numpy() > 0
         images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
+        images = jitter_scores(images, changed.brain, self.recipe.augmentation, rng)
         count, size = self.recipe.crops_at(number)
         crops = [self._crop(images, changed, np.array(size), rng) for _ in range(count)]
         stacked = tuple(torch.stack(parts) for parts in zip(*crops, strict=True))

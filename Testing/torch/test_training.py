@@ -14,7 +14,7 @@ from LesionLensLib.catalogue import find_card
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import make_brain_network
 from LesionLensLib.inference.network import load_model
-from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment
+from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.export import export_model
 from LesionLensLib.training.pool import CropStream, PoolEntry
 from LesionLensLib.training.recipe import Recipe
@@ -126,3 +126,13 @@ def test_the_log_holds_a_row_every_twenty_steps(tmp_path: Path) -> None:
 def test_an_unknown_setting_is_refused_by_name(record: dict[str, object]) -> None:
     with pytest.raises(UserError, match="has no setting called"):
         Recipe.from_dict(record)
+
+
+def test_jittered_scores_keep_their_order_inside_the_brain_and_stay_zero_outside() -> None:
+    images, brain = torch.randn(3, 4, 4, 4), torch.zeros(4, 4, 4)
+    brain[1:3] = 1
+    jittered = jitter_scores(images * brain, brain, AugmentationRange(), np.random.default_rng(0))
+    assert not jittered[:, brain == 0].any()
+    for before, after in zip(images[:, brain > 0], jittered[:, brain > 0], strict=True):
+        assert torch.equal(before.argsort(), after.argsort())
+        assert not torch.allclose(before, after)
