@@ -5,7 +5,7 @@ Works on whole volumes as torch tensors, because normalisation looks at the whol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,18 +34,26 @@ class AugmentationRange:
     noise_chance: float = 0.6
     noise: float = 0.035
     mask_chance: float = 0.4
+    grey_chance: float = 0.7
+    grey_t1: tuple[float, float] = (-0.25, 0.05)
+    grey_t2: tuple[float, float] = (-0.05, 0.1)
+    grey_flair: tuple[float, float] = (-0.1, 0.2)
     score_scale: float = 0.25
     score_shift: float = 0.5
 
 
 @dataclass(frozen=True)
 class TrainingVolume:
-    """A whole volume on its way into training: images (C, D, H, W), and masks (D, H, W) as float 0 or 1."""
+    """A whole volume on its way into training: images (C, D, H, W), and masks (D, H, W) as float 0 or 1.
+
+    `grey` is the share of grey matter in each voxel, 0 where it is not known.
+    """
 
     images: Tensor
     brain: Tensor
     lesion: Tensor
     ignored: Tensor
+    grey: Tensor
 
 
 def augment(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
@@ -53,12 +61,12 @@ def augment(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Ge
 
     Images stay in scanner units and are normalised afterwards, exactly as at inference.
     """
-    moved = _change_pose(volume, limits, rng)
+    moved = _change_pose(_change_grey_matter(volume, limits, rng), limits, rng)
     images = torch.stack([_change_channel(image, limits, rng) for image in moved.images])
     if rng.random() < limits.thick_slice_chance:
         images = _thick_slices(images, limits, rng)
     brain = _change_outline(moved.brain, limits, rng)
-    return TrainingVolume(images, brain, moved.lesion, moved.ignored)
+    return TrainingVolume(images, brain, moved.lesion, moved.ignored, moved.grey)
 
 
 def jitter_scores(images: Tensor, brain: Tensor, limits: AugmentationRange, rng: np.random.Generator) -> Tensor:
@@ -72,6 +80,22 @@ def jitter_scores(images: Tensor, brain: Tensor, limits: AugmentationRange, rng:
     return (images * scale.view(-1, 1, 1, 1) + shift.view(-1, 1, 1, 1)) * (brain > 0)
 
 
+def _change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
+    """Move the level of grey matter against white matter, each channel by a share of its range.
+
+    Sequences differ most in this: gradient-echo T1 shows the cortex much darker than white matter, spin-echo T1 hardly;
+    FLAIR shows it from equal to clearly brighter. A cortex dark on T1 and bright on FLAIR must not pass for a lesion.
+    """
+    if rng.random() >= limits.grey_chance:
+        return volume
+    inside = volume.images[:, volume.brain > 0][:, ::23]
+    reach = torch.quantile(inside, 0.98, dim=1) - torch.quantile(inside, 0.02, dim=1)
+    moves = [rng.uniform(*r) for r in (limits.grey_t1, limits.grey_t2, limits.grey_flair)]
+    offset = (reach * torch.tensor(moves, dtype=torch.float32)).view(-1, 1, 1, 1) * volume.grey
+    changed = torch.where(volume.images > 0, (volume.images + offset).clamp(min=1e-3), volume.images)
+    return replace(volume, images=changed)
+
+
 def _change_pose(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
     """Turn, scale and mirror everything together; channels may also slip a little against each other."""
     shape = tuple(volume.brain.shape)
@@ -82,7 +106,7 @@ def _change_pose(volume: TrainingVolume, limits: AugmentationRange, rng: np.rand
     images = [_sample(image[None], pose, move, shape)[0] for image, move in zip(volume.images, slip, strict=True)]
     masks = _sample(torch.stack([volume.brain, volume.lesion, volume.ignored]), pose, np.zeros(3), shape)
     brain, lesion, ignored = (masks > 0.5).float()
-    return TrainingVolume(torch.stack(images), brain, lesion, ignored)
+    return TrainingVolume(torch.stack(images), brain, lesion, ignored, volume.grey)
 
 
 def _random_pose(limits: AugmentationRange, rng: np.random.Generator) -> Matrix:

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -17,7 +18,7 @@ from LesionLensLib.images import read_volume
 from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
-from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray
+from LesionLensLib.training.brain import CHANNELS, GREY, BoolArray, Brain, FloatArray
 from LesionLensLib.training.healing import heal
 from LesionLensLib.training.lesion_library import LesionContrast, measure_lesion_contrast, small_lesions
 from LesionLensLib.training.phantoms import phantom_volume
@@ -32,13 +33,14 @@ JITTER_SCALE = 0.1
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """One volume of the training set; `channels` (C, D, H, W) float16 in scanner units, masks (D, H, W)."""
+    """One volume of the training set; `channels` (C, D, H, W) in scanner units, masks and grey share (D, H, W)."""
 
     name: str
     is_real: bool
     channels: NDArray[np.float16]
     brain: BoolArray
     lesion: BoolArray
+    grey: NDArray[np.float16]
 
 
 def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None]) -> list[PoolEntry]:
@@ -76,7 +78,8 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
 def phantom_entries(count: int) -> list[PoolEntry]:
     """Return `count` digital phantoms with their exact lesions."""
     volumes = [phantom_volume(number) for number in range(count)]
-    return [PoolEntry(name, False, _half(channels), brain, lesion) for name, channels, brain, lesion in volumes]
+    nowhere = [np.zeros(brain.shape, np.float16) for _, _, brain, _ in volumes]
+    return [PoolEntry(n, False, _half(c), b, les, grey) for (n, c, b, les), grey in zip(volumes, nowhere, strict=True)]
 
 
 def _outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
@@ -111,6 +114,7 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             torch.from_numpy(entry.brain.astype(np.float32)),
             torch.from_numpy(entry.lesion.astype(np.float32)),
             ignored,
+            torch.from_numpy(entry.grey.astype(np.float32)),
         )
         changed = augment(volume, self.recipe.augmentation, rng)
         brain = changed.brain.numpy() > 0
@@ -147,7 +151,13 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 def _entry(name: str, is_real: bool, channels: FloatArray, brain: Brain, lesion: BoolArray | None) -> PoolEntry:
     if lesion is None:
         raise ValueError(f"{name} has no complete lesion label")
-    return PoolEntry(name, is_real, _half(channels), brain.brain, lesion)
+    return PoolEntry(name, is_real, _half(channels), brain.brain, lesion, grey_share(brain, lesion))
+
+
+def grey_share(brain: Brain, lesion: BoolArray) -> NDArray[np.float16]:
+    """Return the share of grey matter (D, H, W), soft at its edges and 0 in lesions."""
+    grey = ndimage.gaussian_filter(((brain.tissue == GREY) & ~lesion).astype(np.float32), 0.6)
+    return np.where(lesion, 0, grey).astype(np.float16)
 
 
 def _half(channels: FloatArray) -> NDArray[np.float16]:

@@ -16,7 +16,7 @@ from LesionLensLib.inference.brain_network import make_brain_network
 from LesionLensLib.inference.network import load_model
 from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.export import export_model
-from LesionLensLib.training.pool import CropStream, PoolEntry
+from LesionLensLib.training.pool import CropStream, PoolEntry, grey_share
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.trainer import _cut_log, learning_rate, make_state, train
 
@@ -27,15 +27,16 @@ RECIPE = Recipe(base_width=8, steps=4, crops_per_volume=1, crop=(16, 16, 16), wa
 
 def pool() -> list[PoolEntry]:
     brain = made_up_brain()
-    channels = brain.channels.astype(np.float16)
-    return [PoolEntry("real", True, channels, brain.brain, brain.lesion), PoolEntry("planted", False, channels,
-            brain.brain, ball((32, 20, 32), 4))]  # fmt: skip
+    channels, grey = brain.channels.astype(np.float16), grey_share(brain, brain.lesion)
+    return [PoolEntry("real", True, channels, brain.brain, brain.lesion, grey), PoolEntry("planted", False, channels,
+            brain.brain, ball((32, 20, 32), 4), grey)]  # fmt: skip
 
 
 def volume() -> TrainingVolume:
     brain = made_up_brain()
     masks = [torch.from_numpy(mask.astype(np.float32)) for mask in (brain.brain, brain.lesion)]
-    return TrainingVolume(torch.from_numpy(brain.channels), *masks, torch.zeros_like(masks[0]))
+    grey = torch.from_numpy(grey_share(brain, brain.lesion).astype(np.float32))
+    return TrainingVolume(torch.from_numpy(brain.channels), *masks, torch.zeros_like(masks[0]), grey)
 
 
 def test_label_and_image_move_together() -> None:
@@ -53,7 +54,7 @@ def test_turning_does_not_stretch_a_volume_whose_sides_differ() -> None:
     """A rotation in torch's unit cube shears a volume that is no cube; the sampling must undo that."""
     narrow = volume()
     cut = TrainingVolume(narrow.images[:, :, :, 8:56], narrow.brain[:, :, 8:56], narrow.lesion[:, :, 8:56],
-                         narrow.ignored[:, :, 8:56])  # fmt: skip
+                         narrow.ignored[:, :, 8:56], narrow.grey[:, :, 8:56])  # fmt: skip
     limits = AugmentationRange(rotation_degrees=30, scale=0, misalignment_chance=0, thick_slice_chance=0, mask_chance=0)
     changed = augment(cut, limits, np.random.default_rng(2))
     assert float(changed.lesion.sum()) == pytest.approx(float(cut.lesion.sum()), rel=0.08)
