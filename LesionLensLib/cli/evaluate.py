@@ -21,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="which rows of the table to judge (default: test)")
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws behind the 95 %% intervals")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--output", required=True, metavar="DIR", help="where metrics.json is written")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing result folder")
+    parser.add_argument("--output", required=True, metavar="DIR", help="a new folder for metrics.json")
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         raise UserError("Fewer than 100 bootstrap draws give no 95 % interval.", "Give --bootstrap 100 or more.")
     card, manifest = find_card(options.model), Path(options.data)
     rows = read_manifest(manifest)
-    with ResultFolder(Path(options.output), options.overwrite, [manifest, card.folder]) as folder:
+    with ResultFolder(Path(options.output), False, [manifest, card.folder]) as folder:
         metrics = evaluate(card, rows, options.split, options.bootstrap, options.device, progress)
         (folder.path / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     if options.progress == "json":
