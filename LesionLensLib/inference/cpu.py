@@ -18,7 +18,7 @@ BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")
 """Processor flags, as Linux names them, of units that multiply bfloat16 numbers faster than float32 ones."""
 
 PROBE_ROUNDS = 5
-CLEARLY_SLOWER = 2.0
+CLEARLY_SLOWER = 1.5
 
 
 @dataclass(frozen=True)
