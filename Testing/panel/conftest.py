@@ -71,3 +71,13 @@ def filled(panel: Any, head: HeadPhantom) -> Any:
 
     panel.parts.rows.choose(addHead(head))
     return panel
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(slicer: Any, tmp_path: Path) -> Iterator[None]:
+    """Give every test a folder for temporary files: what another run left in the common one is not this test's."""
+    logic = slicer.app.applicationLogic()
+    common = logic.GetTemporaryPath()
+    logic.SetTemporaryPath(str(tmp_path))
+    yield
+    logic.SetTemporaryPath(common)
