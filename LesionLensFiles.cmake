@@ -110,10 +110,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/augmentation.py
   LesionLensLib/training/brain.py
   LesionLensLib/training/brain_extraction.py
+  LesionLensLib/training/contrast_synthesis.py
   LesionLensLib/training/evaluation.py
   LesionLensLib/training/export.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
@@ -121,6 +123,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/recipe.py
   LesionLensLib/training/run.py
   LesionLensLib/training/sources.py
+  LesionLensLib/training/torch_filters.py
   LesionLensLib/training/trainer.py
   LesionLensLib/training/validation.py
   )

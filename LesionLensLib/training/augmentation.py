@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from LesionLensLib.geometry import Matrix
 from LesionLensLib.inference.normalize import CLIP_PERCENTILES
+from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class AugmentationRange:
 
     rotation_degrees: float = 15.0
     scale: float = 0.15
+    elastic_mm: float = 0.0
     flip_chance: float = 0.5
     thick_slice_chance: float = 0.4
     thickest_mm: float = 4.0
@@ -34,6 +36,7 @@ class AugmentationRange:
     noise_chance: float = 0.6
     noise: float = 0.035
     mask_chance: float = 0.4
+    grown_share: float = 0.4
     grey_chance: float = 0.7
     grey_t1: tuple[float, float] = (-0.25, 0.05)
     grey_t2: tuple[float, float] = (-0.05, 0.1)
@@ -46,14 +49,14 @@ class AugmentationRange:
 class TrainingVolume:
     """A whole volume on its way into training: images (C, D, H, W), and masks (D, H, W) as float 0 or 1.
 
-    `grey` is the share of grey matter in each voxel, 0 where it is not known.
+    `grey` is the share of grey matter in each voxel; None where it is not known or its level is random already.
     """
 
     images: Tensor
     brain: Tensor
     lesion: Tensor
     ignored: Tensor
-    grey: Tensor
+    grey: Tensor | None
 
 
 def augment(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
@@ -86,7 +89,7 @@ def _change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: 
     Sequences differ most in this: gradient-echo T1 shows the cortex much darker than white matter, spin-echo T1 hardly;
     FLAIR shows it from equal to clearly brighter. A cortex dark on T1 and bright on FLAIR must not pass for a lesion.
     """
-    if rng.random() >= limits.grey_chance:
+    if volume.grey is None or rng.random() >= limits.grey_chance:
         return volume
     inside = volume.images[:, volume.brain > 0][:, ::23]
     reach = torch.quantile(inside, 0.98, dim=1) - torch.quantile(inside, 0.02, dim=1)
@@ -99,14 +102,15 @@ def _change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: 
 def _change_pose(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
     """Turn, scale and mirror everything together; channels may also slip a little against each other."""
     shape = tuple(volume.brain.shape)
-    pose = _random_pose(limits, rng)
-    slip = [np.zeros(3)] * 3
+    pose, bend = _random_pose(limits, rng), _random_bend(shape, limits, rng)
+    together = torch.cat([volume.images, torch.stack([volume.brain, volume.lesion, volume.ignored])])
+    moved = _sample(together, pose, np.zeros(3), bend)
+    images, (brain, lesion, ignored) = moved[:-3], (moved[-3:] > 0.5).float()
     if rng.random() < limits.misalignment_chance:
-        slip = [rng.normal(0, limits.misalignment_mm / 2, 3), rng.normal(0, limits.misalignment_mm / 2, 3), np.zeros(3)]
-    images = [_sample(image[None], pose, move, shape)[0] for image, move in zip(volume.images, slip, strict=True)]
-    masks = _sample(torch.stack([volume.brain, volume.lesion, volume.ignored]), pose, np.zeros(3), shape)
-    brain, lesion, ignored = (masks > 0.5).float()
-    return TrainingVolume(torch.stack(images), brain, lesion, ignored, volume.grey)
+        slips = rng.normal(0, limits.misalignment_mm / 2, (len(images) - 1, 3))
+        slipped = [_sample(i[None], pose, s, bend)[0] for i, s in zip(volume.images[:-1], slips, strict=True)]
+        images = torch.stack([*slipped, images[-1]])
+    return TrainingVolume(images, brain, lesion, ignored, volume.grey)
 
 
 def _random_pose(limits: AugmentationRange, rng: np.random.Generator) -> Matrix:
@@ -125,13 +129,20 @@ def _random_pose(limits: AugmentationRange, rng: np.random.Generator) -> Matrix:
     return matrix
 
 
-def _sample(images: Tensor, pose: Matrix, slip_mm: Matrix, shape: tuple[int, ...]) -> Tensor:
-    """Sample `images` (C, D, H, W) linearly at a turned and shifted lattice of the same shape; 0 outside."""
+def _random_bend(shape: tuple[int, ...], limits: AugmentationRange, rng: np.random.Generator) -> Tensor:
+    """Return a smooth displacement (1, D, H, W, 3) in torch's units, order (W, H, D), about 3 cm from knot to knot."""
+    fields = [smooth_field(shape, (5, 6, 5), 2 * limits.elastic_mm / size, rng) for size in shape[::-1]]
+    return torch.stack(fields, dim=-1)[None]
+
+
+def _sample(images: Tensor, pose: Matrix, slip_mm: Matrix, bend: Tensor) -> Tensor:
+    """Sample `images` (C, D, H, W) linearly at a turned, shifted and bent lattice of the same shape; 0 outside."""
+    shape = tuple(images.shape[1:])
     size = np.array(shape[::-1], float)
     # torch counts from -1 to 1 along each axis, so a rotation must be conjugated by the half sizes to stay a rotation.
     theta = np.concatenate([pose * size[None, :] / size[:, None], (2 * slip_mm / size)[:, None]], axis=1)
     grid = functional.affine_grid(torch.tensor(theta[None], dtype=torch.float32), [1, 1, *shape], align_corners=False)
-    return functional.grid_sample(images[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return functional.grid_sample(images[None], grid + bend, "bilinear", "zeros", align_corners=False)[0]
 
 
 def _change_channel(image: Tensor, limits: AugmentationRange, rng: np.random.Generator) -> Tensor:
@@ -140,32 +151,14 @@ def _change_channel(image: Tensor, limits: AugmentationRange, rng: np.random.Gen
     low, high = np.percentile(inside[::23].numpy(), CLIP_PERCENTILES)
     unit = (image - low) / max(high - low, 1e-6)
     if rng.random() < limits.blur_chance:
-        unit = _blur(unit, rng.uniform(0.2, limits.blur_mm))
+        unit = gaussian_blur(unit, rng.uniform(0.2, limits.blur_mm))
     bent = unit.clamp(min=0) ** float(np.exp(rng.uniform(-limits.gamma, limits.gamma)))
-    bent = bent * _shading(tuple(image.shape), limits.bias_strength, rng)
+    # A receive coil shades the image smoothly.
+    bent = bent * torch.exp(smooth_field(tuple(image.shape), (4, 4, 4), rng.uniform(0, limits.bias_strength), rng))
     if rng.random() < limits.noise_chance:
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         bent = bent + rng.uniform(0, limits.noise) * torch.randn(image.shape, generator=generator)
     return torch.where(image > 0, bent.clamp(min=0) * 1000 + 1, 0.0)
-
-
-def _blur(image: Tensor, sigma_mm: float) -> Tensor:
-    """Gaussian blur of (D, H, W), separable."""
-    reach = max(1, int(np.ceil(2.5 * sigma_mm)))
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma_mm) ** 2)
-    kernel = kernel / kernel.sum()
-    out = image[None, None]
-    for axis in range(3):
-        shape, padding = [1, 1, 1, 1, 1], [0, 0, 0]
-        shape[2 + axis], padding[axis] = len(kernel), reach
-        out = functional.conv3d(out, kernel.view(shape), padding=padding)
-    return out[0, 0]
-
-
-def _shading(shape: tuple[int, ...], strength: float, rng: np.random.Generator) -> Tensor:
-    """Return a smooth multiplicative field as a receive coil makes it (D, H, W)."""
-    coarse = torch.from_numpy(rng.normal(0, rng.uniform(0, strength), (1, 1, 4, 4, 4)).astype(np.float32))
-    return torch.exp(functional.interpolate(coarse, size=shape, mode="trilinear", align_corners=True))[0, 0]
 
 
 def _thick_slices(images: Tensor, limits: AugmentationRange, rng: np.random.Generator) -> Tensor:
@@ -187,6 +180,6 @@ def _change_outline(brain: Tensor, limits: AugmentationRange, rng: np.random.Gen
     if rng.random() >= limits.mask_chance:
         return brain
     width = 3 if rng.random() < 0.7 else 5
-    grown = functional.max_pool3d(brain[None], width, 1, width // 2)[0]
-    shrunk = 1 - functional.max_pool3d(1 - brain[None], width, 1, width // 2)[0]
-    return grown if rng.random() < 0.4 else shrunk
+    if rng.random() < limits.grown_share:
+        return neighbourhood_max(brain, width)
+    return 1 - neighbourhood_max(1 - brain, width)

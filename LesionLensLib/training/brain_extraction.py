@@ -66,7 +66,7 @@ def draw(examples: Sequence[HeadExample], rng: np.random.Generator) -> tuple[Ten
     head = torch.ones(example.brain.shape)
     brain = torch.from_numpy(example.brain.astype(np.float32))
     changed = augment(
-        TrainingVolume(torch.from_numpy(example.channels), head, brain, *[torch.zeros_like(brain)] * 2),
+        TrainingVolume(torch.from_numpy(example.channels), head, brain, torch.zeros_like(brain), None),
         AUGMENTATION, rng
     )
     images, target = changed.images.numpy(), changed.lesion.numpy() > 0

@@ -1,7 +1,7 @@
 """Write the manifest of the shared Ljubljana multiple-sclerosis images.
 
-`python -m LesionLensLib.training.open_ms DATA MANIFEST.csv`; DATA holds `train/`, `test_public/`, `native/` and
-`lesion_masks_only/` with one folder or file a patient.
+`python -m LesionLensLib.training.open_ms DATA MANIFEST.csv [ANATOMY]`; DATA holds `train/`, `test_public/`, `native/`
+and `lesion_masks_only/` with one folder or file a patient, ANATOMY what `open_anatomy` wrote.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ def manifest_records(data: Path) -> list[dict[str, str]]:
     return records + [_shape(path) for path in masks if path.name.removesuffix(".nii.gz") not in tested]
 
 
-def write_manifest(data: Path, path: Path) -> None:
+def write_manifest(data: Path, path: Path, anatomy: Path | None = None) -> None:
     """Write the manifest with paths relative to its own folder, so that both can be moved together."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         home = path.resolve().parent
-        for record in manifest_records(data.resolve()):
+        brains = sorted(anatomy.resolve().iterdir()) if anatomy else []
+        for record in manifest_records(data.resolve()) + [_anatomy(folder) for folder in brains]:
             writer.writerow({k: os.path.relpath(v, home) if os.sep in v else v for k, v in record.items()})
 
 
@@ -49,10 +50,15 @@ def _native(folder: Path) -> dict[str, str]:
     return {"case": folder.name, "patient": folder.name.rsplit("_", 1)[0], "split": "train", **files}
 
 
+def _anatomy(folder: Path) -> dict[str, str]:
+    files = {name: str(folder / f"{name}.nii.gz") for name in ("T1", "brain")}
+    return {"case": folder.name, "patient": folder.name, "split": "train", **files}
+
+
 def _shape(path: Path) -> dict[str, str]:
     patient = path.name.removesuffix(".nii.gz")
     return {"case": f"{patient}_shape", "patient": patient, "split": "train", "lesion": str(path)}
 
 
 if __name__ == "__main__":
-    write_manifest(Path(sys.argv[1]), Path(sys.argv[2]))
+    write_manifest(*(Path(argument) for argument in sys.argv[1:]))

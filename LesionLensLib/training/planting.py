@@ -31,33 +31,38 @@ class PlantingRange:
     decoys: tuple[int, int] = (0, 8)
 
 
-@dataclass(frozen=True)
-class PlantedBrain:
-    """A simulated patient: channels (C, D, H, W) in scanner units and the exact lesion mask (D, H, W)."""
+def draw_lesions(
+    outline: BoolArray,
+    brain: Brain,
+    scattered: Sequence[ScatteredLesion],
+    limits: PlantingRange,
+    rng: np.random.Generator,
+) -> BoolArray:
+    """Return a lesion mask (D, H, W): some lesions of `outline`, a real mask on this grid, and scattered small ones.
 
-    channels: FloatArray
-    lesion: BoolArray
+    Lesions are kept out of cerebrospinal fluid.
+    """
+    allowed = brain.brain & (brain.tissue != CSF)
+    lesion = _choose(outline & allowed, limits, rng)
+    lesion |= _scatter(allowed & (brain.tissue == WHITE), scattered, limits, rng) & allowed
+    closed: BoolArray = ndimage.binary_closing(lesion) & allowed | lesion
+    return closed
 
 
 def plant(
     healed: FloatArray,
     brain: Brain,
-    outline: BoolArray,
+    lesion: BoolArray,
     contrast: LesionContrast,
-    scattered: Sequence[ScatteredLesion],
     limits: PlantingRange,
     rng: np.random.Generator,
-) -> PlantedBrain:
-    """Return `healed` with the lesions of `outline` (a real mask on this grid) and some scattered small ones.
+) -> FloatArray:
+    """Return `healed` (C, D, H, W) in scanner units with lesions where `lesion` (D, H, W) says.
 
-    Lesions are kept out of cerebrospinal fluid. Each has its own contrast in the three channels together, drawn from
-    one real lesion and scaled by factors of the whole simulated patient, a soft edge (partial volume), an uneven
-    inside, and now and then a cavity that is dark on FLAIR. Decoys that are bright on FLAIR alone stay unlabelled.
+    Each has its own contrast in the three channels together, drawn from one real lesion and scaled by factors of the
+    whole simulated patient, a soft edge (partial volume), an uneven inside, and now and then a cavity that is dark on
+    FLAIR. Decoys that are bright on FLAIR alone stay unlabelled.
     """
-    allowed = brain.brain & (brain.tissue != CSF)
-    lesion = _choose(outline & allowed, limits, rng)
-    lesion |= _scatter(allowed & (brain.tissue == WHITE), scattered, limits, rng) & allowed
-    lesion = ndimage.binary_closing(lesion) & allowed | lesion
     white = local_white_matter(healed, brain.tissue == WHITE)
     unit = tissue_unit(healed, brain)
     delta = _contrast_field(lesion, contrast, limits, rng)
@@ -67,7 +72,8 @@ def plant(
     channels = healed + alpha * (target - healed)
     channels = np.where(healed > 0, np.maximum(channels, 0.02 * unit), channels)
     channels[2] += _decoys(lesion, brain, limits, rng) * unit[2]
-    return PlantedBrain(channels.astype(np.float32), lesion)
+    planted: FloatArray = channels.astype(np.float32)
+    return planted
 
 
 def _choose(outline: BoolArray, limits: PlantingRange, rng: np.random.Generator) -> BoolArray:

@@ -14,17 +14,23 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import read_volume
+from LesionLensLib.images import Volume, read_volume
 from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
-from LesionLensLib.training.brain import CHANNELS, GREY, BoolArray, Brain, FloatArray
+from LesionLensLib.training.brain import CHANNELS, CSF, GREY, WHITE, BoolArray, Brain, FloatArray
+from LesionLensLib.training.contrast_synthesis import paint
 from LesionLensLib.training.healing import heal
-from LesionLensLib.training.lesion_library import LesionContrast, measure_lesion_contrast, small_lesions
+from LesionLensLib.training.lesion_library import (
+    LesionContrast,
+    ScatteredLesion,
+    measure_lesion_contrast,
+    small_lesions,
+)
 from LesionLensLib.training.phantoms import phantom_volume
-from LesionLensLib.training.planting import plant
+from LesionLensLib.training.planting import draw_lesions, plant
 from LesionLensLib.training.recipe import Recipe
-from LesionLensLib.training.sources import align, outline_on, read_brain
+from LesionLensLib.training.sources import align, outline_on, read_anatomy, read_brain
 
 JITTER_DEGREES = 6.0
 JITTER_MM = 4.0
@@ -33,21 +39,28 @@ JITTER_SCALE = 0.1
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """One volume of the training set; `channels` (C, D, H, W) in scanner units, masks and grey share (D, H, W)."""
+    """One volume of the training set: masks (D, H, W), and `channels` (C, D, H, W) in scanner units where it has any.
+
+    `shares` (3, D, H, W) is how much of a voxel is fluid, grey and white matter, in 255ths; all 0 where tissues are not
+    known. A volume without channels, an anatomy of which only tissues are known, is always painted. `of_labelled` says
+    that the brain is a really labelled one, whatever lesions it carries here.
+    """
 
     name: str
     is_real: bool
-    channels: NDArray[np.float16]
+    of_labelled: bool
+    channels: NDArray[np.float16] | None
     brain: BoolArray
     lesion: BoolArray
-    grey: NDArray[np.float16]
+    shares: NDArray[np.uint8]
 
 
 def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None]) -> list[PoolEntry]:
     """Build the training set from the rows of a manifest that are not of the test split.
 
     Rows with images and a lesion label train as they are and, healed, as soil for planting; rows with images alone are
-    soil; rows with a lesion mask alone, in the space of the first labelled row, give the shapes that are planted.
+    soil; rows with T1 and brain alone, in the space of the first labelled row, are anatomy to be painted; rows with a
+    lesion mask alone, in the same space, give the shapes that are planted.
     Raises `UserError` where no row is labelled or no shape remains.
     """
     rng = np.random.default_rng(recipe.seed)
@@ -64,22 +77,46 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
     contrast = _merge([measure_lesion_contrast(brain) for brain in labelled])
     library = small_lesions([mask.array > 0 for mask in masks])
     pool = [_entry(brain.name, True, brain.channels, brain, brain.lesion) for brain in labelled]
+    outline_source = _OutlineSource(masks, library, recipe, rng)
     for brain in brains:
         tell(f"planting lesions into {brain.name}")
         to_standard = sitk.Transform(3, sitk.sitkIdentity) if brain in labelled else align(brain, labelled[0])
         for number in range(recipe.planted_per_brain):
-            mask = masks[int(rng.integers(len(masks)))]
-            outline = outline_on(brain, mask, to_standard, _jitter(brain, rng))
-            planted = plant(heal(brain, rng), brain, outline, contrast, library, recipe.planting, rng)
-            pool.append(_entry(f"{brain.name}_planted{number}", False, planted.channels, brain, planted.lesion))
+            lesion = outline_source.draw(brain, to_standard)
+            channels = plant(heal(brain, rng), brain, lesion, contrast, recipe.planting, rng)
+            pool.append(_entry(f"{brain.name}_planted{number}", False, channels, brain, lesion))
+    for row in (row for row in rows if row.has("T1", "brain") and not row.has("FLAIR")):
+        tell(f"drawing lesions in {row.case}")
+        anatomy, shares = read_anatomy(row)
+        for number in range(recipe.planted_per_brain):
+            lesion = outline_source.draw(anatomy, sitk.Transform(3, sitk.sitkIdentity))
+            pool.append(PoolEntry(f"{row.case}_drawn{number}", False, False, None, anatomy.brain, lesion, shares))
     return pool + phantom_entries(recipe.phantom_volumes)
+
+
+@dataclass(frozen=True, eq=False)
+class _OutlineSource:
+    """Draws the lesions of one simulated patient after another."""
+
+    masks: Sequence[Volume]
+    library: Sequence[ScatteredLesion]
+    recipe: Recipe
+    rng: np.random.Generator
+
+    def draw(self, brain: Brain, to_standard: sitk.Transform) -> BoolArray:
+        """Return a lesion mask (D, H, W) on the grid of `brain`; `to_standard` leads to the space of the masks."""
+        mask = self.masks[int(self.rng.integers(len(self.masks)))]
+        outline = outline_on(brain, mask, to_standard, _jitter(brain, self.rng))
+        return draw_lesions(outline, brain, self.library, self.recipe.planting, self.rng)
 
 
 def phantom_entries(count: int) -> list[PoolEntry]:
     """Return `count` digital phantoms with their exact lesions."""
     volumes = [phantom_volume(number) for number in range(count)]
-    nowhere = [np.zeros(brain.shape, np.float16) for _, _, brain, _ in volumes]
-    return [PoolEntry(n, False, _half(c), b, les, grey) for (n, c, b, les), grey in zip(volumes, nowhere, strict=True)]
+    return [
+        PoolEntry(name, False, False, _half(channels), brain, lesion, np.zeros((3, *brain.shape), np.uint8))
+        for name, channels, brain, lesion in volumes
+    ]
 
 
 def _outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
@@ -107,16 +144,7 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
     def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return batch `number`."""
         rng = np.random.default_rng([self.recipe.seed, 1, number])
-        entry = self._choose(rng)
-        ignored = torch.zeros(entry.brain.shape)
-        volume = TrainingVolume(
-            torch.from_numpy(entry.channels.astype(np.float32)),
-            torch.from_numpy(entry.brain.astype(np.float32)),
-            torch.from_numpy(entry.lesion.astype(np.float32)),
-            ignored,
-            torch.from_numpy(entry.grey.astype(np.float32)),
-        )
-        changed = augment(volume, self.recipe.augmentation, rng)
+        changed = augment(self._volume(self._choose(rng, number), rng), self.recipe.augmentation, rng)
         brain = changed.brain.numpy() > 0
         images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
         images = jitter_scores(images, changed.brain, self.recipe.augmentation, rng)
@@ -125,9 +153,20 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         stacked = tuple(torch.stack(parts) for parts in zip(*crops, strict=True))
         return stacked[0], stacked[1], stacked[2]
 
-    def _choose(self, rng: np.random.Generator) -> PoolEntry:
-        real = [entry for entry in self.pool if entry.is_real]
-        planted = [entry for entry in self.pool if not entry.is_real]
+    def _volume(self, entry: PoolEntry, rng: np.random.Generator) -> TrainingVolume:
+        """Return the entry with its own channels, or painted with random ones."""
+        brain, lesion = (torch.from_numpy(mask.astype(np.float32)) for mask in (entry.brain, entry.lesion))
+        shares = torch.from_numpy(entry.shares.astype(np.float32)) / 255
+        paints = bool(entry.shares.any()) and rng.random() < self.recipe.synthesis.chance
+        if entry.channels is None or paints:
+            return TrainingVolume(paint(shares, lesion, self.recipe.synthesis, rng), brain, lesion, lesion * 0, None)
+        grey = shares[1] * (1 - lesion)
+        return TrainingVolume(torch.from_numpy(entry.channels.astype(np.float32)), brain, lesion, lesion * 0, grey)
+
+    def _choose(self, rng: np.random.Generator, number: int) -> PoolEntry:
+        pool = [e for e in self.pool if number >= self.recipe.labelled_from_step or not e.of_labelled]
+        real = [entry for entry in pool if entry.is_real]
+        planted = [entry for entry in pool if not entry.is_real]
         group = real if real and (not planted or rng.random() < self.recipe.real_share) else planted
         return group[int(rng.integers(len(group)))]
 
@@ -151,13 +190,24 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 def _entry(name: str, is_real: bool, channels: FloatArray, brain: Brain, lesion: BoolArray | None) -> PoolEntry:
     if lesion is None:
         raise ValueError(f"{name} has no complete lesion label")
-    return PoolEntry(name, is_real, _half(channels), brain.brain, lesion, grey_share(brain, lesion))
+    shares = tissue_shares(brain, lesion)
+    return PoolEntry(name, is_real, brain.lesion is not None, _half(channels), brain.brain, lesion, shares)
 
 
-def grey_share(brain: Brain, lesion: BoolArray) -> NDArray[np.float16]:
-    """Return the share of grey matter (D, H, W), soft at its edges and 0 in lesions."""
-    grey = ndimage.gaussian_filter(((brain.tissue == GREY) & ~lesion).astype(np.float32), 0.6)
-    return np.where(lesion, 0, grey).astype(np.float16)
+def tissue_shares(brain: Brain, lesion: BoolArray) -> NDArray[np.uint8]:
+    """Return the shares of fluid, grey and white matter (3, D, H, W) in 255ths, soft where tissues meet.
+
+    A lesion counts as white matter, so that what is painted under its soft edge is the tissue around it; so does what
+    was a lesion before it was healed, with its rim, which k-means takes for grey matter.
+    """
+    sick = lesion | brain.suspect
+    if brain.lesion is not None:
+        sick |= ndimage.binary_dilation(brain.lesion, iterations=2) & (brain.tissue == GREY) | brain.lesion
+    tissue = np.where(sick & brain.brain, WHITE, brain.tissue)
+    soft = np.stack([ndimage.gaussian_filter((tissue == n).astype(np.float32), 0.6) for n in (CSF, GREY, WHITE)])
+    total = np.maximum(soft.sum(axis=0), 1e-3)
+    shares: NDArray[np.uint8] = np.rint(255 * soft / total * brain.brain).astype(np.uint8)
+    return shares
 
 
 def _half(channels: FloatArray) -> NDArray[np.float16]:

@@ -8,7 +8,14 @@ from typing import Any
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.training.augmentation import AugmentationRange
+from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.planting import PlantingRange
+
+_NESTED: dict[str, type[Any]] = {
+    "planting": PlantingRange,
+    "augmentation": AugmentationRange,
+    "synthesis": SynthesisRange,
+}
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,8 @@ class Recipe:
 
     The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
     1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
-    labelled patients, the rest are planted; `held_out_outlines` are never planted and serve to watch the training;
+    labelled patients, the rest are planted; before `labelled_from_step` their brains are kept out altogether, so
+    that they show what the simulation alone has taught. `held_out_outlines` are never planted, they watch the training;
     `phantom_volumes` digital phantoms join them. `dice_weight` 0 is the loss of the paper alone. `final_steps` more
     steps see larger crops, because at inference attention and normalisation see the whole brain. `brain_steps` trains
     the network that finds the brain, on `phantom_heads` digital phantoms beside the real heads; `card` is what the
@@ -40,6 +48,7 @@ class Recipe:
     dice_weight: float = 1.0
     lesion_crop_chance: float = 0.6
     real_share: float = 0.3
+    labelled_from_step: int = 0
     planted_per_brain: int = 10
     phantom_volumes: int = 0
     averaging: float = 0.99
@@ -54,6 +63,7 @@ class Recipe:
     card: dict[str, Any] = field(default_factory=dict)
     planting: PlantingRange = field(default_factory=PlantingRange)
     augmentation: AugmentationRange = field(default_factory=AugmentationRange)
+    synthesis: SynthesisRange = field(default_factory=SynthesisRange)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML and JSON."""
@@ -74,7 +84,7 @@ class Recipe:
     def from_dict(cls, record: dict[str, Any]) -> Recipe:
         """Rebuild a recipe; raises `UserError` for a setting that does not exist."""
         values = dict(record)
-        for name, kind in (("planting", PlantingRange), ("augmentation", AugmentationRange)):
+        for name, kind in _NESTED.items():
             if name in values:
                 values[name] = kind(**_checked(values[name], kind, name))
         return cls(**_checked(values, cls, "recipe"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import make_brain_network
-from LesionLensLib.inference.device import choose_device
+from LesionLensLib.inference.device import DeviceChoice, choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.brain import CHANNELS
@@ -24,12 +26,14 @@ from LesionLensLib.training.trainer import train
 from LesionLensLib.training.validation import held_out_pool, validate
 
 BRAIN_FILE = "brain.safetensors"
+UNSEEN_FILE = "before-labels.json"
 
 
 def run_training(
     recipe: Recipe, rows: Sequence[ManifestRow], folder: Path, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Train as `recipe` says and write the model folder; what is there already is continued, not repeated."""
+    _need_held_out_shapes(rows, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device)
     pool = build_pool(rows, recipe, lambda text: progress.update("data", 0.0, text))
@@ -37,6 +41,7 @@ def run_training(
     def tell(text: str) -> None:
         progress.update("train", 0.5, text)
 
+    unseen = _check_before_labels(recipe, pool, folder, chosen, tell)
     state = train(recipe, pool, folder, torch.device(chosen.device), tell)
     network = state.network
     network.load_state_dict(state.average)
@@ -46,7 +51,8 @@ def run_training(
         "device": chosen.device,
         "steps": state.step,
         "training_set": _describe(pool, rows),
-        "validation_voxel_dice": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
+        "labelled_patients_before_training_on_them": unseen,
+        "validation": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
         "brain_network": brain_report,
         "torch": torch.__version__,
     }
@@ -54,6 +60,34 @@ def run_training(
     draw_curve(folder)
     progress.update("train", 1.0, "done")
     return report
+
+
+def _need_held_out_shapes(rows: Sequence[ManifestRow], recipe: Recipe) -> None:
+    """Raise `UserError` before hours of training where nothing would be left to validate on."""
+    if not any(row.patient in recipe.held_out_outlines for row in rows if row.has("lesion") and not row.has("FLAIR")):
+        raise UserError(
+            "The manifest has none of the lesion masks that the recipe holds out for validation.",
+            "Name patients of rows with a lesion mask alone under held_out_outlines in the recipe.",
+        )
+
+
+def _check_before_labels(
+    recipe: Recipe, pool: list[PoolEntry], folder: Path, device: DeviceChoice, tell: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Train up to the step at which labelled patients join, and judge the network on them while they are still new.
+
+    This is the one honest look, without a test patient, at what the simulation alone has taught.
+    """
+    path = folder / UNSEEN_FILE
+    if recipe.labelled_from_step and not path.exists():
+        state = train(
+            recipe, pool, folder, torch.device(device.device), tell, lambda step: step >= recipe.labelled_from_step
+        )
+        if state.step == recipe.labelled_from_step:
+            state.network.load_state_dict(state.average)
+            scores = validate(state.network, [entry for entry in pool if entry.is_real], recipe, device)
+            path.write_text(json.dumps({"step": state.step, **scores}, indent=2) + "\n", encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _brain_network(
@@ -78,6 +112,7 @@ def _describe(pool: Sequence[PoolEntry], rows: Sequence[ManifestRow]) -> dict[st
     return {
         "real_labelled": [entry.name for entry in pool if entry.is_real],
         "brains": sorted({row.case for row in rows if row.split != "test" and row.has(*CHANNELS, "brain")}),
+        "painted_anatomy": sorted({e.name.rsplit("_", 1)[0] for e in pool if e.channels is None}),
         "phantoms": phantoms,
         "planted_volumes": len(planted),
         "planted_lesion_ml": {"median": float(np.median(planted)), "smallest": min(planted), "largest": max(planted)},

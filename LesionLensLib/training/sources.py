@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.cluster.vq import kmeans2
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_transform, read_volume, resample
@@ -14,6 +16,8 @@ from LesionLensLib.training.healing import find_hyperintense_tissue
 
 SPACING_MM = (1.0, 1.0, 1.0)
 MARGIN_MM = 6
+T1_SEEDS = (0.15, 0.6, 0.9)
+"""About where fluid, grey and white matter lie between the darkest and the brightest of the brain on T1."""
 
 
 def read_brain(row: ManifestRow) -> Brain:
@@ -38,6 +42,28 @@ def read_brain(row: ManifestRow) -> Brain:
         known = resample(read_volume(row.files["suspect"]), grid, "nearest").array > 0
         suspect |= ndimage.binary_dilation(known, iterations=1)
     return Brain(row.case, row.patient, channels, grid, brain, tissue, suspect)
+
+
+def read_anatomy(row: ManifestRow) -> tuple[Brain, NDArray[np.uint8]]:
+    """Read a brain of which T1 alone is known, as an anatomy for painting, with its tissue shares (3, D, H, W).
+
+    Where T1 lies between two classes, the voxel is a mixture of both; that keeps the deep nuclei between grey and white
+    matter, which they are. Shares are in 255ths.
+    """
+    mask = read_volume(row.files["brain"])
+    grid = _box_around(mask).closest_to_lps().with_spacing(SPACING_MM)
+    t1 = resample(read_volume(row.files["T1"]), grid).array.astype(np.float32)
+    brain = resample(mask, grid, "nearest").array > 0
+    low, high = np.percentile(t1[brain], (2, 98))
+    seeds = low + np.array(T1_SEEDS)[:, None] * (high - low)
+    centres, _ = kmeans2(t1[brain][::7, None], seeds, iter=30, minit="matrix")
+    fluid, grey, white = np.sort(centres[:, 0])
+    to_grey = np.clip((t1 - fluid) / (grey - fluid), 0, 1)
+    to_white = np.clip((t1 - grey) / (white - grey), 0, 1)
+    shares = np.stack([1 - to_grey, to_grey - to_white, to_white]) * brain
+    tissue = np.where(brain, 1 + shares.argmax(axis=0), 0).astype(np.uint8)
+    nothing = np.zeros_like(brain)
+    return Brain(row.case, row.patient, t1[None], grid, brain, tissue, nothing), np.rint(255 * shares).astype(np.uint8)
 
 
 def _on_grid(row: ManifestRow, role: str, grid: Grid) -> FloatArray:

@@ -25,6 +25,7 @@ from LesionLensLib.training.pool import CropStream, PoolEntry
 from LesionLensLib.training.recipe import Recipe
 
 CHECKPOINT_EVERY = 100
+LOG_EVERY = 20
 
 
 @dataclass
@@ -80,7 +81,7 @@ def train(
     started, recent = time.monotonic(), []
     while state.step < recipe.all_steps and not should_stop(state.step):
         recent.append(train_step(state, recipe, next(batches), device))
-        if state.step % 20 == 0:
+        if state.step % LOG_EVERY == 0 or state.step == recipe.all_steps:
             mean = sum(recent) / len(recent)
             _log(folder, state.step, mean, state.optimizer.param_groups[0]["lr"], time.monotonic() - started)
             tell(f"step {state.step} of {recipe.all_steps}: loss {mean:.4f}")

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import resource
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -358,56 +353,6 @@ def check_said(stderr: str, says: str) -> None:
     assert len(remedies[0]) > len("remedy: ") + 10
     assert "Traceback" not in stderr
     assert all(line.startswith(("error: ", "remedy: ", "warning: ")) for line in lines), stderr
-
-
-@contextmanager
-def small_file_system(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a tmpfs at `folder`; skips the test where this process may not mount."""
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="mounting needs root on Linux")
-def test_a_disk_that_fills_up_is_code_3_and_leaves_nothing(
-    case_files: CaseFiles, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with small_file_system(case_files.folder / "disk", "size=16k") as disk:
-        call = replace(case_files.call(), output=disk / "out")
-        assert main(call.arguments()) == 3
-        check_said(capsys.readouterr().err, "written")
-        assert list(disk.iterdir()) == []
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="mounting needs root on Linux")
-def test_a_read_only_parent_is_explained_before_any_compute(
-    case_files: CaseFiles, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with small_file_system(case_files.folder / "disk", "ro,size=16k") as disk:
-        call = replace(case_files.call(), output=disk / "out")
-        assert main(call.arguments()) == 2
-        check_said(capsys.readouterr().err, "read-only")
-
-
-def test_a_quota_on_file_size_is_code_3_and_leaves_nothing(case_files: CaseFiles) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "LesionLensLib", *case_files.call().arguments()],
-        capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 3, done.stderr
-    check_said(done.stderr, "written")
-    assert list(case_files.folder.iterdir()) == []
 
 
 def test_the_unbroken_case_is_good_or_the_table_would_prove_nothing(case_files: CaseFiles) -> None:

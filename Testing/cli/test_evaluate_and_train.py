@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from LesionLensLib.cli.main import main
 from LesionLensLib.phantom import write_head_phantom
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -61,11 +64,72 @@ def test_evaluate_refuses_in_words(
     assert not output.exists()
 
 
-def test_train_refuses_a_table_without_shapes_to_plant(
-    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def training_table(manifest: Path, tmp_path: Path) -> Path:
+    """The table with the lesions of two more phantoms as shapes, and one brain of which only T1 is known."""
+    lines = manifest.read_text().splitlines()
+    for seed in (3, 4):
+        write_head_phantom(tmp_path / f"shape{seed}", seed, small=True)
+        lines.append(f"shape{seed},shape{seed},train,,,,,shape{seed}/lesion.nii.gz")
+    lines.append("anatomy,anatomy,train,shape3/T1.nii.gz,,,shape3/brain.nii.gz,")
+    manifest.write_text("\n".join(lines) + "\n")
+    return manifest
+
+
+RECIPE = REPOSITORY / "Resources" / "Recipes" / "rsanet-ms.yaml"
+QUICK = {
+    "base_width": 8, "steps": 3, "final_steps": 1, "warm_up_steps": 1, "labelled_from_step": 2, "brain_steps": 2,
+    "crops_per_volume": 1, "crop": [32, 32, 32], "final_crops_per_volume": 1, "final_crop": [32, 32, 32],
+    "planted_per_brain": 1, "phantom_volumes": 0, "phantom_heads": 0, "held_out_outlines": ["shape4"],
+}  # fmt: skip
+
+
+def write_recipe(path: Path, **changes: object) -> Path:
+    record = yaml.safe_load(RECIPE.read_text())
+    path.write_text(yaml.safe_dump({**record, **QUICK, **changes}))
+    return path
+
+
+def test_train_leaves_a_model_that_segments_and_a_report_of_what_it_learned_from(
+    training_table: Path, tmp_path: Path
 ) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("steps: 1\nbase_width: 8\n")
-    code = main(["train", str(recipe), "--data", str(manifest), "--output", str(tmp_path / "model"), "--device", "cpu"])
-    assert code == 2
-    assert "no lesion mask to plant" in capsys.readouterr().err
+    model, recipe = tmp_path / "model", write_recipe(tmp_path / "recipe.yaml")
+    arguments = ["train", str(recipe), "--data", str(training_table), "--output", str(model), "--device", "cpu"]
+    assert main(arguments) == 0
+    report = json.loads((model / "training-report.json").read_text())
+    assert report["steps"] == 4
+    assert report["training_set"]["real_labelled"] == ["head1"]
+    assert report["training_set"]["painted_anatomy"] == ["anatomy"]
+    assert report["training_set"]["planted_volumes"] == 2
+    assert report["labelled_patients_before_training_on_them"]["step"] == 2
+    planted = report["validation"]["whole_volume"]["planted"]["voxel_dice_at_threshold"]
+    assert {"0.5", "0.7"} < set(planted)
+    assert planted["0.5"]["patients"] == 1
+    assert (model / "loss.png").stat().st_size > 1000
+    head = model.parent / "test"
+    images = [f"--input={role}={head / role}.nii.gz" for role in ("T1", "T2", "FLAIR")]
+    assert main(["segment", "--model", str(model), *images, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    assert main(arguments) == 2, "a finished run is not overwritten without --resume"
+    before = (model / "weights.safetensors").read_bytes()
+    assert main([*arguments, "--resume"]) == 0
+    assert (model / "weights.safetensors").read_bytes() == before
+
+
+def test_train_says_before_it_starts_that_nothing_would_be_left_to_validate_on(
+    training_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", held_out_outlines=["somebody_else"])
+    model = tmp_path / "model"
+    assert main(["train", str(recipe), "--data", str(training_table), "--output", str(model), "--device", "cpu"]) == 2
+    assert "holds out for validation" in capsys.readouterr().err
+    assert not model.exists()
+
+
+def test_train_refuses_a_table_without_labelled_brain(
+    training_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line for line in training_table.read_text().splitlines() if not line.startswith("head1")]
+    training_table.write_text("\n".join(lines) + "\n")
+    recipe, model = write_recipe(tmp_path / "recipe.yaml"), tmp_path / "model"
+    assert main(["train", str(recipe), "--data", str(training_table), "--output", str(model), "--device", "cpu"]) == 2
+    assert "no labelled case" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from LesionLensLib.geometry import Grid
 from LesionLensLib.training.brain import CSF, GREY, WHITE, Brain, classify_tissue
 from LesionLensLib.training.healing import find_hyperintense_tissue, heal
 from LesionLensLib.training.lesion_library import measure_lesion_contrast, small_lesions, tissue_unit
-from LesionLensLib.training.planting import PlantingRange, plant
+from LesionLensLib.training.planting import PlantingRange, draw_lesions, plant
 
 LEVELS = {CSF: (100.0, 1600.0, 80.0), GREY: (700.0, 700.0, 500.0), WHITE: (1100.0, 480.0, 400.0)}
 LESION_LEVEL = (800.0, 900.0, 720.0)
@@ -81,23 +81,24 @@ def test_a_planted_lesion_is_bright_on_flair_exactly_where_its_label_is_and_neve
         keep_share=(1.0, 1.0), scattered=(0, 0), decoys=(0, 0), cavity_chance=0.0, flair_factor=(1, 1)
     )
     healed = heal(brain, np.random.default_rng(0))
-    planted = plant(healed, brain, outline, contrast, small_lesions([outline]), limits, rng)
-    assert planted.lesion.any()
-    assert not planted.lesion[brain.tissue == CSF].any()
-    assert not planted.lesion[~outline].any()
+    lesion = draw_lesions(outline, brain, small_lesions([outline]), limits, rng)
+    planted = plant(healed, brain, lesion, contrast, limits, rng)
+    assert lesion.any()
+    assert not lesion[brain.tissue == CSF].any()
+    assert not lesion[~outline].any()
     core = ball((32, 46, 32), 3)
-    assert planted.channels[2][core].mean() - healed[2][core].mean() > 150
+    assert planted[2][core].mean() - healed[2][core].mean() > 150
     untouched = ball((32, 14, 32), 5)
-    assert planted.channels[:, untouched] == pytest.approx(healed[:, untouched])
+    assert planted[:, untouched] == pytest.approx(healed[:, untouched])
 
 
 def test_the_same_seed_plants_the_same_patient() -> None:
     brain = made_up_brain()
     contrast, outline = measure_lesion_contrast(brain), ball((32, 46, 32), 5)
-    healed = heal(brain, np.random.default_rng(0))
-    twice = [
-        plant(healed, brain, outline, contrast, small_lesions([outline, ball((9, 9, 9), 2)]), PlantingRange(), rng)
-        for rng in (np.random.default_rng(5), np.random.default_rng(5))
-    ]
-    assert np.array_equal(twice[0].channels, twice[1].channels)
-    assert np.array_equal(twice[0].lesion, twice[1].lesion)
+    healed, library = heal(brain, np.random.default_rng(0)), small_lesions([outline, ball((9, 9, 9), 2)])
+    lesions, channels = [], []
+    for rng in (np.random.default_rng(5), np.random.default_rng(5)):
+        lesions.append(draw_lesions(outline, brain, library, PlantingRange(), rng))
+        channels.append(plant(healed, brain, lesions[-1], contrast, PlantingRange(), rng))
+    assert np.array_equal(*lesions)
+    assert np.array_equal(*channels)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import make_brain_network
 from LesionLensLib.inference.network import load_model
 from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment, jitter_scores
+from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.export import export_model
-from LesionLensLib.training.pool import CropStream, PoolEntry, grey_share
+from LesionLensLib.training.pool import CropStream, PoolEntry, tissue_shares
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.trainer import _cut_log, learning_rate, make_state, train
 
@@ -27,15 +29,18 @@ RECIPE = Recipe(base_width=8, steps=4, crops_per_volume=1, crop=(16, 16, 16), wa
 
 def pool() -> list[PoolEntry]:
     brain = made_up_brain()
-    channels, grey = brain.channels.astype(np.float16), grey_share(brain, brain.lesion)
-    return [PoolEntry("real", True, channels, brain.brain, brain.lesion, grey), PoolEntry("planted", False, channels,
-            brain.brain, ball((32, 20, 32), 4), grey)]  # fmt: skip
+    channels, shares = brain.channels.astype(np.float16), tissue_shares(brain, brain.lesion)
+    return [
+        PoolEntry("real", True, True, channels, brain.brain, brain.lesion, shares),
+        PoolEntry("planted", False, False, channels, brain.brain, ball((32, 20, 32), 4), shares),
+        PoolEntry("anatomy", False, False, None, brain.brain, ball((32, 20, 32), 4), shares),
+    ]
 
 
 def volume() -> TrainingVolume:
     brain = made_up_brain()
     masks = [torch.from_numpy(mask.astype(np.float32)) for mask in (brain.brain, brain.lesion)]
-    grey = torch.from_numpy(grey_share(brain, brain.lesion).astype(np.float32))
+    grey = torch.from_numpy(tissue_shares(brain, brain.lesion)[1] / 255).float()
     return TrainingVolume(torch.from_numpy(brain.channels), *masks, torch.zeros_like(masks[0]), grey)
 
 
@@ -69,6 +74,26 @@ def test_batch_n_depends_on_the_seed_and_n_alone() -> None:
         assert torch.equal(one, other)
     assert first[0].shape == (1, 3, 16, 16, 16)
     assert not torch.equal(first[0], CropStream(pool(), RECIPE).batch(4)[0])
+
+
+def test_labelled_brains_stay_out_until_their_step_and_then_join() -> None:
+    recipe = replace(RECIPE, labelled_from_step=10, real_share=0.5)
+    stream = CropStream(pool(), recipe)
+    rng = np.random.default_rng(0)
+    before = {stream._choose(rng, number).name for number in range(10) for _ in range(20)}
+    after = {stream._choose(rng, 10).name for _ in range(40)}
+    assert before == {"planted", "anatomy"}
+    assert after == {"real", "planted", "anatomy"}
+
+
+def test_a_volume_without_images_is_always_painted_and_others_only_by_chance() -> None:
+    never = CropStream(pool(), replace(RECIPE, synthesis=SynthesisRange(chance=0.0)))
+    planted, anatomy = never.pool[1], never.pool[2]
+    kept = never._volume(planted, np.random.default_rng(0))
+    assert torch.equal(kept.images, torch.from_numpy(planted.channels.astype(np.float32)))
+    painted = never._volume(anatomy, np.random.default_rng(0))
+    assert painted.grey is None
+    assert bool((painted.images[:, painted.brain > 0] > 0).all())
 
 
 def test_the_rate_warms_up_and_then_falls_to_a_hundredth() -> None:
