@@ -20,14 +20,18 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/dicom_series.py
+  LesionLensLib/images/dicom_tags.py
   LesionLensLib/images/identity.py
   LesionLensLib/images/itk_messages.py
   LesionLensLib/images/meta_header.py
   LesionLensLib/images/nifti_header.py
+  LesionLensLib/images/pet_series.py
   LesionLensLib/images/read.py
   LesionLensLib/images/register.py
   LesionLensLib/images/resample.py
   LesionLensLib/images/segmentation_file.py
+  LesionLensLib/images/suv.py
+  LesionLensLib/images/suv_times.py
   LesionLensLib/images/volume.py
   LesionLensLib/images/write.py
   LesionLensLib/inference/__init__.py

@@ -27,6 +27,7 @@ _TAGS = [
     "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "ProtocolName", "Modality", "PatientID", "PatientName",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness",
     "RescaleSlope", "RescaleIntercept", "SamplesPerPixel", "NumberOfFrames", "ContrastBolusAgent", "SequenceName",
+    "FrameOfReferenceUID",
 ]  # fmt: skip
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "Modality", "SequenceName")
 _SAME_PLACE_MM = 1e-2
@@ -47,15 +48,16 @@ class _Slice:
     header: dict[str, str]
 
 
-def read_dicom_series(folder: Path) -> Volume:
-    """Read the one DICOM series in `folder` (also in its subfolders), rescale slope applied.
+def read_dicom_series(folder: Path, series_uid: str = "") -> Volume:
+    """Read the one DICOM series in `folder` (also in its subfolders), or the one named, rescale slope applied.
 
-    The header holds the descriptions, `patient_hash`, and what is wrong with the slices for the input check to judge:
+    The header holds the descriptions, `patient_hash`, `frame_hash` (images with the same one share their patient
+    coordinates), and what is wrong with the slices for the input check to judge:
     `missing_slices` (how many), `uneven_slices_mm` (the range of gaps), `duplicate_slices` (copies left out).
     Raises `UserError` for no or several series, several images at one place, tilted slices, colour and multi-frame
     files.
     """
-    slices = _one_series(_read_headers(folder), folder)
+    slices = _one_series(_read_headers(folder, series_uid), folder)
     unique = list({s.uid: s for s in slices}.values())
     _check_alike(unique, folder)
     normal = np.cross(unique[0].axes_lps[0], unique[0].axes_lps[1])
@@ -70,21 +72,32 @@ def read_dicom_series(folder: Path) -> Volume:
     return Volume(_read_pixels(ordered, folder), _grid(ordered, normal, step_mm), header)
 
 
-def _read_headers(folder: Path) -> list[_Slice]:
+def find_dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM files in `folder` and its subfolders; raises `UserError` where there are none."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR"]
     if not found:
         raise UserError(f"The folder {folder.name} is empty.", "Give the folder that holds the DICOM files.")
-    slices = [_read_header(path) for path in found if is_dicom(path)]
-    if not slices:
+    files = [path for path in found if is_dicom(path)]
+    if not files:
         raise UserError(
             f"The folder {folder.name} holds no DICOM files.", "Give an image file or a folder with one DICOM series."
         )
-    return slices
+    return files
 
 
-def _read_header(path: Path) -> _Slice:
+def _read_headers(folder: Path, series_uid: str) -> list[_Slice]:
+    slices = [_read_header(path, series_uid) for path in find_dicom_files(folder)]
+    wanted = [item for item in slices if item is not None]
+    if not wanted:
+        raise UserError(f"The folder {folder.name} does not hold the wanted series.", "Check the folder.", series_uid)
+    return wanted
+
+
+def _read_header(path: Path, series_uid: str) -> _Slice | None:
     try:
         record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        if series_uid and str(record.SeriesInstanceUID) != series_uid:
+            return None
         return _slice(path, record)
     except (InvalidDicomError, ValueError, TypeError, KeyError, EOFError) as error:
         raise UserError(
@@ -125,6 +138,9 @@ def _description(record: pydicom.Dataset) -> dict[str, str]:
     identity = str(record.get("PatientID") or record.get("PatientName") or "").strip()
     if identity:
         header["patient_hash"] = hash_identity(identity)
+    frame = str(record.get("FrameOfReferenceUID") or "").strip()
+    if frame:
+        header["frame_hash"] = hash_identity(frame)
     if str(record.get("ContrastBolusAgent") or "").strip():
         header["contrast_agent"] = "given"
     return {tag: text for tag, text in header.items() if text}
