@@ -27,6 +27,8 @@ from LesionLensLib.training.validation import held_out_pool, validate
 
 BRAIN_FILE = "brain.safetensors"
 UNSEEN_FILE = "before-labels.json"
+TRAINED = 0.95
+"""The share of the work that is done when the last step is: the brain network and the validation follow."""
 
 
 def run_training(
@@ -38,11 +40,14 @@ def run_training(
     chosen = choose_device(device)
     pool = build_pool(rows, recipe, lambda text: progress.update("data", 0.0, text))
 
-    def tell(text: str) -> None:
-        progress.update("train", 0.5, text)
+    def tell_step(step: int, text: str) -> None:
+        progress.update("train", TRAINED * step / recipe.all_steps, text)
 
-    unseen = _check_before_labels(recipe, pool, folder, chosen, tell)
-    state = train(recipe, pool, folder, torch.device(chosen.device), tell)
+    def tell(text: str) -> None:
+        progress.update("finish", TRAINED, text)
+
+    unseen = _check_before_labels(recipe, pool, folder, chosen, tell_step)
+    state = train(recipe, pool, folder, torch.device(chosen.device), tell_step)
     network = state.network
     network.load_state_dict(state.average)
     brain, brain_report = _brain_network(recipe, rows, folder, tell)
@@ -58,7 +63,7 @@ def run_training(
     }
     export_model(recipe, state.average, brain, report, folder)
     draw_curve(folder)
-    progress.update("train", 1.0, "done")
+    progress.update("finish", 1.0, "done")
     return report
 
 
@@ -72,7 +77,7 @@ def _need_held_out_shapes(rows: Sequence[ManifestRow], recipe: Recipe) -> None:
 
 
 def _check_before_labels(
-    recipe: Recipe, pool: list[PoolEntry], folder: Path, device: DeviceChoice, tell: Callable[[str], None]
+    recipe: Recipe, pool: list[PoolEntry], folder: Path, device: DeviceChoice, tell: Callable[[int, str], None]
 ) -> dict[str, Any] | None:
     """Train up to the step at which labelled patients join, and judge the network on them while they are still new.
 

@@ -68,10 +68,13 @@ def train(
     pool: list[PoolEntry],
     folder: Path,
     device: torch.device,
-    tell: Callable[[str], None],
+    tell: Callable[[int, str], None],
     should_stop: Callable[[int], bool] = lambda step: False,
 ) -> TrainingState:
-    """Train all steps of the recipe or until `should_stop(step)`; checkpoints and `metrics.csv` go into `folder`."""
+    """Train all steps of the recipe or until `should_stop(step)`; checkpoints and `metrics.csv` go into `folder`.
+
+    `tell(step, text)` hears every `LOG_EVERY` steps how it goes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = make_state(recipe, device)
     if (folder / "checkpoint.safetensors").exists():
@@ -84,7 +87,7 @@ def train(
         if state.step % LOG_EVERY == 0 or state.step == recipe.all_steps:
             mean = sum(recent) / len(recent)
             _log(folder, state.step, mean, state.optimizer.param_groups[0]["lr"], time.monotonic() - started)
-            tell(f"step {state.step} of {recipe.all_steps}: loss {mean:.4f}")
+            tell(state.step, f"step {state.step} of {recipe.all_steps}: loss {mean:.4f}")
             recent = []
         if state.step % CHECKPOINT_EVERY == 0 or state.step == recipe.all_steps:
             save_checkpoint(state, folder)

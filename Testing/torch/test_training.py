@@ -111,10 +111,10 @@ def test_the_final_stage_sees_larger_crops_at_a_rate_of_its_own() -> None:
 
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
-    whole = train(RECIPE, pool(), tmp_path / "whole", cpu, lambda text: None)
-    half = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda text: None, should_stop=lambda step: step == 2)
+    whole = train(RECIPE, pool(), tmp_path / "whole", cpu, lambda step, text: None)
+    half = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda step, text: None, should_stop=lambda step: step == 2)
     assert half.step == 2
-    resumed = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda text: None)
+    resumed = train(RECIPE, pool(), tmp_path / "broken", cpu, lambda step, text: None)
     assert resumed.step == whole.step == RECIPE.steps
     for name, value in whole.average.items():
         assert torch.allclose(value, resumed.average[name], atol=1e-6), name
@@ -139,7 +139,7 @@ def test_an_exported_model_is_found_verified_and_loaded(tmp_path: Path) -> None:
 
 def test_the_log_holds_a_row_every_twenty_steps(tmp_path: Path) -> None:
     recipe = Recipe.from_dict({**RECIPE.to_dict(), "steps": 20, "crop": [16, 16, 16]})
-    train(recipe, pool(), tmp_path, torch.device("cpu"), lambda text: None)
+    train(recipe, pool(), tmp_path, torch.device("cpu"), lambda step, text: None)
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["20"]
