@@ -72,6 +72,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/metrics.py
   LesionLensLib/model_card.py
   LesionLensLib/networks/__init__.py
+  LesionLensLib/networks/chmfl.py
+  LesionLensLib/networks/chmfl_blocks.py
+  LesionLensLib/networks/chmfl_checks.py
+  LesionLensLib/networks/chmfl_losses.py
+  LesionLensLib/networks/chmfl_variants.py
   LesionLensLib/networks/group_norm.py
   LesionLensLib/networks/losses.py
   LesionLensLib/networks/non_local.py
