@@ -19,6 +19,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/errors.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
+  LesionLensLib/images/contours.py
   LesionLensLib/images/dicom_series.py
   LesionLensLib/images/dicom_tags.py
   LesionLensLib/images/identity.py
@@ -29,6 +30,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/read.py
   LesionLensLib/images/register.py
   LesionLensLib/images/resample.py
+  LesionLensLib/images/rtstruct.py
   LesionLensLib/images/segmentation_file.py
   LesionLensLib/images/suv.py
   LesionLensLib/images/suv_times.py
