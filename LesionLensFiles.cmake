@@ -44,6 +44,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/cpu.py
   LesionLensLib/inference/device.py
   LesionLensLib/inference/fast_slice_attention.py
+  LesionLensLib/inference/folded_resnet3d.py
   LesionLensLib/inference/foreground.py
   LesionLensLib/inference/ladder.py
   LesionLensLib/inference/lesions.py
@@ -74,6 +75,8 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/metrics.py
   LesionLensLib/model_card.py
   LesionLensLib/networks/__init__.py
+  LesionLensLib/networks/attention_maps.py
+  LesionLensLib/networks/cbam.py
   LesionLensLib/networks/chmfl.py
   LesionLensLib/networks/chmfl_blocks.py
   LesionLensLib/networks/chmfl_checks.py
@@ -82,9 +85,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/networks/group_norm.py
   LesionLensLib/networks/losses.py
   LesionLensLib/networks/non_local.py
+  LesionLensLib/networks/resnet3d.py
   LesionLensLib/networks/rsanet.py
+  LesionLensLib/networks/self_attention.py
   LesionLensLib/networks/slice_attention.py
   LesionLensLib/networks/unet_blocks.py
+  LesionLensLib/networks/weight_standardization.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
   LesionLensLib/phantom/contrast.py
