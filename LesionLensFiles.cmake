@@ -125,13 +125,16 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/volumes.py
   LesionLensLib/training/__init__.py
   LesionLensLib/training/augmentation.py
+  LesionLensLib/training/big_transfer.py
   LesionLensLib/training/brain.py
   LesionLensLib/training/brain_extraction.py
+  LesionLensLib/training/clip_checkpoints.py
   LesionLensLib/training/contrast_synthesis.py
   LesionLensLib/training/evaluation.py
   LesionLensLib/training/export.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/mixup.py
   LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/phantoms.py
@@ -142,6 +145,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/sources.py
   LesionLensLib/training/torch_filters.py
   LesionLensLib/training/trainer.py
+  LesionLensLib/training/transfer.py
   LesionLensLib/training/validation.py
   )
 
