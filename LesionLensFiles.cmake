@@ -34,6 +34,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/segmentation_file.py
   LesionLensLib/images/suv.py
   LesionLensLib/images/suv_times.py
+  LesionLensLib/images/tcia_tree.py
   LesionLensLib/images/volume.py
   LesionLensLib/images/write.py
   LesionLensLib/inference/__init__.py
