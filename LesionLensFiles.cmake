@@ -53,6 +53,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
   LesionLensLib/inference/passes.py
+  LesionLensLib/inference/pet_ct_normalize.py
   LesionLensLib/inference/planes.py
   LesionLensLib/inference/region.py
   LesionLensLib/inference/segment.py
