@@ -24,6 +24,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/dicom_tags.py
   LesionLensLib/images/identity.py
   LesionLensLib/images/itk_messages.py
+  LesionLensLib/images/lesion_mask.py
   LesionLensLib/images/meta_header.py
   LesionLensLib/images/nifti_header.py
   LesionLensLib/images/pet_series.py
@@ -63,9 +64,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inputs/channel_guess.py
   LesionLensLib/inputs/check.py
   LesionLensLib/inputs/check_contrast.py
+  LesionLensLib/inputs/check_frames.py
   LesionLensLib/inputs/check_geometry.py
   LesionLensLib/inputs/check_head.py
   LesionLensLib/inputs/check_header.py
+  LesionLensLib/inputs/check_lesion_mask.py
+  LesionLensLib/inputs/check_pet.py
   LesionLensLib/inputs/check_roles.py
   LesionLensLib/inputs/check_values.py
   LesionLensLib/inputs/expectations.py

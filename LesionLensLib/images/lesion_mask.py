@@ -1,0 +1,60 @@
+"""Read a lesion mask, from an image or from contours, onto the grid of an image, and part it into lesions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from LesionLensLib.errors import UserError
+from LesionLensLib.images.read import known_suffix, read_volume
+from LesionLensLib.images.resample import resample
+from LesionLensLib.images.volume import Volume
+
+# Voxels that touch by a face, an edge or a corner belong together.
+_NEIGHBOURS_26 = np.ones((3, 3, 3), dtype=bool)
+
+
+def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
+    """Return the mask at `path` as 0 and 1 (uint8) on the grid of `reference`.
+
+    An image file gives its voxels other than 0. A DICOM file or folder is taken for an RT structure set, of which `roi`
+    names the region, else the tumour is found by name. Raises `UserError` for an image that is no mask, an empty
+    mask, and one that lies outside of `reference`; the structure set as in `roi_mask`.
+    """
+    path = Path(path)
+    if path.is_dir() or (path.is_file() and known_suffix(path) is None):
+        # pydicom takes 0.2 s to import and most masks come as image files.
+        from LesionLensLib.images.rtstruct import find_roi, find_tumour_roi, read_structure_set, roi_mask
+
+        structures = read_structure_set(path)
+        return roi_mask(structures, find_roi(structures, roi) if roi else find_tumour_roi(structures), reference)
+    image = read_volume(path)
+    if image.array.dtype.kind == "f" and not np.array_equal(image.array, np.round(image.array)):
+        raise UserError(
+            f"{path.name} is no mask: its values are not whole numbers.",
+            "Give an image that marks the lesion with 1 and all else with 0.",
+        )
+    binary = Volume((image.array != 0).astype(np.uint8), image.grid, image.header)
+    if not binary.array.any():
+        raise UserError(f"The mask {path.name} is empty.", "Give a mask that marks the lesion with 1.")
+    mask = resample(binary, reference.grid, "nearest")
+    if not mask.array.any():
+        raise UserError(
+            f"The mask {path.name} covers no voxel of the image.",
+            "Give a mask made on this image or on another one of the same examination.",
+        )
+    return mask
+
+
+def split_lesions(mask: Volume, min_volume_ml: float = 0.0) -> tuple[Volume, ...]:
+    """Return one mask (uint8) for every connected lesion of at least `min_volume_ml`, the largest first.
+
+    Lesions of equal size stand in the order of their first voxel in memory. An empty mask gives an empty tuple.
+    """
+    labels, count = ndimage.label(mask.array != 0, structure=_NEIGHBOURS_26)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    order = [n for n in np.argsort(-sizes, kind="stable") if n > 0]
+    kept = [n for n in order if sizes[n] * mask.grid.voxel_ml >= min_volume_ml * (1 - 1e-9)]
+    return tuple(mask.with_array((labels == n).astype(np.uint8)) for n in kept)
