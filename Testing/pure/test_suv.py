@@ -64,8 +64,8 @@ def test_philips_counts_become_suv_by_the_private_suv_factor_alone() -> None:
     assert suv_scale([philips("0.000551", "1.35", PatientWeight=None)]).factor == pytest.approx(0.000551)
 
 
-@pytest.mark.parametrize("absent", ["0", None])
-def test_philips_counts_without_suv_factor_become_activity_first(absent: str | None) -> None:
+@pytest.mark.parametrize("absent", ["0", b"0 ", None])
+def test_philips_counts_without_suv_factor_become_activity_first(absent: str | bytes | None) -> None:
     assert suv_scale([philips(absent, "1.35")]).factor == pytest.approx(1.35 * ONE_HALF_LIFE)
 
 

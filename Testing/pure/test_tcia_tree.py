@@ -85,7 +85,12 @@ def test_every_role_is_found_by_tags_in_folders_with_meaningless_names(tmp_path:
 def test_a_case_is_read_as_suv_hounsfield_and_the_mass_without_its_oedema(tmp_path: Path) -> None:
     uids = write_patient(tmp_path)
     write_structures(tmp_path / "f" / "1.dcm", "RTstructCT", uids["CT"])
-    volumes = read_sarcoma_case(index_sarcoma(tmp_path).cases[0])
+    write_structures(tmp_path / "h" / "1.dcm", "RTstructAlignedT1toPET", uids["PET"])
+    (case,) = index_sarcoma(tmp_path).cases
+    assert case.images["T1"].uid == uids["T1"]
+    assert list(case.structures) == ["CT"]
+    volumes = read_sarcoma_case(case)
+    assert set(volumes) == {"PET", "CT", "T1", "lesion"}
     # 1000 Bq/ml, 70 kg, 370 MBq, one half-life (see pet_files): 1000 * 70000 / 185e6.
     np.testing.assert_allclose(volumes["PET"].array, 0.378378, rtol=1e-5)
     assert np.all(volumes["CT"].array == 40)
