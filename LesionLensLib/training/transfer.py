@@ -123,7 +123,7 @@ def _check_complete(source: dict[str, Tensor], wanted: dict[str, Tensor], missin
     remedy = "Use a checkpoint of a ResNet with as many layers and the same kind of attention."
     if missing:
         raise UserError(f"{file} is of another network: it lacks {missing[0]} ({len(missing)} tensors in all).", remedy)
-    unused = [name for name in source if name not in wanted and not name.startswith(HEADS)]
+    unused = sorted(name for name in source if name not in wanted and not name.startswith(HEADS))
     if unused:
         raise UserError(
             f"{file} is of another network: nothing here is called {unused[0]} ({len(unused)} tensors in all).", remedy
