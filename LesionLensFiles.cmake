@@ -134,6 +134,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/big_transfer.py
   LesionLensLib/training/brain.py
   LesionLensLib/training/brain_extraction.py
+  LesionLensLib/training/checkpoint.py
   LesionLensLib/training/clip_checkpoints.py
   LesionLensLib/training/contrast_synthesis.py
   LesionLensLib/training/evaluation.py
@@ -148,9 +149,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/pool.py
   LesionLensLib/training/recipe.py
   LesionLensLib/training/run.py
+  LesionLensLib/training/schedule.py
+  LesionLensLib/training/settings.py
   LesionLensLib/training/sources.py
   LesionLensLib/training/torch_filters.py
   LesionLensLib/training/trainer.py
+  LesionLensLib/training/training_log.py
+  LesionLensLib/training/training_loop.py
   LesionLensLib/training/transfer.py
   LesionLensLib/training/validation.py
   )

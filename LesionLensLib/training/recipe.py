@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from LesionLensLib.errors import UserError
 from LesionLensLib.training.augmentation import AugmentationRange
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.planting import PlantingRange
+from LesionLensLib.training.settings import checked_settings, read_settings
 
 _NESTED: dict[str, type[Any]] = {
     "planting": PlantingRange,
@@ -86,27 +86,10 @@ class Recipe:
         values = dict(record)
         for name, kind in _NESTED.items():
             if name in values:
-                values[name] = kind(**_checked(values[name], kind, name))
-        return cls(**_checked(values, cls, "recipe"))
+                values[name] = kind(**checked_settings(values[name], kind, name))
+        return cls(**checked_settings(values, cls, "recipe"))
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """Read a YAML recipe; raises `UserError` when it is missing or not a mapping of settings."""
-        import yaml
-
-        try:
-            record = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            message = f"The recipe {path.name} cannot be read."
-            raise UserError(message, "Give a YAML file of settings.", str(error)) from error
-        if not isinstance(record, dict):
-            raise UserError(f"The recipe {path.name} holds no settings.", "Give a YAML file of `name: value` lines.")
-        return cls.from_dict(record)
-
-
-def _checked(record: dict[str, Any], kind: type[Any], where: str) -> dict[str, Any]:
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(set(record) - known)
-    if unknown:
-        raise UserError(f"The {where} has no setting called {unknown[0]}.", f"Use one of: {', '.join(sorted(known))}.")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+        return cls.from_dict(read_settings(path))

@@ -20,7 +20,8 @@ from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.export import export_model
 from LesionLensLib.training.pool import CropStream, PoolEntry, tissue_shares
 from LesionLensLib.training.recipe import Recipe
-from LesionLensLib.training.trainer import _cut_log, learning_rate, make_state, train
+from LesionLensLib.training.trainer import learning_rate, make_state, train
+from LesionLensLib.training.training_log import cut_log
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(base_width=8, steps=4, crops_per_volume=1, crop=(16, 16, 16), warm_up_steps=2, averaging=0.5,
@@ -143,7 +144,7 @@ def test_the_log_holds_a_row_every_twenty_steps(tmp_path: Path) -> None:
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["20"]
-    _cut_log(tmp_path, 19)
+    cut_log(tmp_path, 19)
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["step,loss,learning_rate,seconds"]
     assert 0 < float(rows[0]["loss"]) < 5
 
