@@ -97,6 +97,20 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/networks/slice_attention.py
   LesionLensLib/networks/unet_blocks.py
   LesionLensLib/networks/weight_standardization.py
+  LesionLensLib/outcome/__init__.py
+  LesionLensLib/outcome/bootstrap.py
+  LesionLensLib/outcome/calibration.py
+  LesionLensLib/outcome/case_description.py
+  LesionLensLib/outcome/conformal.py
+  LesionLensLib/outcome/confusion.py
+  LesionLensLib/outcome/figure.py
+  LesionLensLib/outcome/judge.py
+  LesionLensLib/outcome/outcomes.py
+  LesionLensLib/outcome/reliability.py
+  LesionLensLib/outcome/risk_interval.py
+  LesionLensLib/outcome/roc.py
+  LesionLensLib/outcome/shrunk_gaussian.py
+  LesionLensLib/outcome/typicality.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
   LesionLensLib/phantom/contrast.py
@@ -139,11 +153,15 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/contrast_synthesis.py
   LesionLensLib/training/evaluation.py
   LesionLensLib/training/export.py
+  LesionLensLib/training/fit_calibration.py
+  LesionLensLib/training/fit_gaussian.py
+  LesionLensLib/training/fit_typicality.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/mixup.py
   LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
+  LesionLensLib/training/outcome_folds.py
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
   LesionLensLib/training/pool.py

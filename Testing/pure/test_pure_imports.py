@@ -17,7 +17,7 @@ class Wall:
 sys.meta_path.insert(0, Wall())
 import LesionLensLib
 names = ["LesionLensLib.geometry", "LesionLensLib.errors", "LesionLensLib.progress"]
-for room in ("images", "inputs", "phantom"):
+for room in ("images", "inputs", "outcome", "phantom"):
     package = importlib.import_module(f"LesionLensLib.{room}")
     names += [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
 for name in names:
@@ -26,7 +26,7 @@ print(len(names))
 """
 
 
-def test_geometry_images_inputs_and_phantom_load_without_torch_and_slicer() -> None:
+def test_geometry_images_inputs_outcome_and_phantom_load_without_torch_and_slicer() -> None:
     repository = Path(__file__).resolve().parents[2]
     run = subprocess.run([sys.executable, "-c", BLOCKED], cwd=repository, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -1,0 +1,55 @@
+"""The 95 % interval of one patient's risk, from the models of the folds and the uncertainty of the calibration.
+
+The models of a K-fold cross-validation share most of their patients and therefore agree more than models of K fresh
+cohorts would. The delete-a-group jackknife (Shao and Wu, Annals of Statistics 17, 1989) undoes that: the standard error
+of the mean logit is sqrt((K - 1) / K * sum of squared deviations), with Student's t of K - 1 degrees of freedom. The
+interval is for the risk of patients who look like this to the network, if they come from where its training patients
+came from; for others no coverage is claimed, which is what the typicality notice is for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from LesionLensLib.errors import UserError
+from LesionLensLib.outcome.calibration import Calibration
+from LesionLensLib.outcome.figure import LEVEL
+
+_FEWEST_MODELS = 3
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A calibrated probability with its 95 % interval."""
+
+    probability: float
+    low: float
+    high: float
+
+
+def risk_of(fold_logits: ArrayLike, calibration: Calibration) -> Risk:
+    """Return the risk of one patient from the logits `(K,)` that the models of the K folds give.
+
+    The probability is the calibrated mean logit. Raises `UserError` for fewer than three models, which say nothing
+    about their own spread, and for logits that are not finite.
+    """
+    logits = np.asarray(fold_logits, dtype=np.float64).ravel()
+    if logits.size < _FEWEST_MODELS:
+        raise UserError(
+            f"{logits.size} models of cross-validation folds give no interval.",
+            f"Use a model folder with the weights of at least {_FEWEST_MODELS} folds.",
+        )
+    if not np.isfinite(logits).all():
+        raise UserError("The network gave no number for this patient.", "Check the input for extreme values.")
+    mean = float(logits.mean())
+    jackknife = (logits.size - 1) / logits.size * float(np.sum((logits - mean) ** 2))
+    variance = calibration.slope**2 * jackknife + float(calibration.variance(mean))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, logits.size - 1)) * math.sqrt(variance)
+    center = float(calibration.logit(mean))
+    probability, low, high = (float(special.expit(z)) for z in (center, center - half, center + half))
+    return Risk(probability, low, high)
