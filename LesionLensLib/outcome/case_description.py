@@ -36,8 +36,9 @@ def describe_case(
     """Describe a case from its channels by role, on one grid `(D, H, W)`, before normalisation.
 
     PET and CT come in SUV and HU. MR has no unit: give it on the scale that the model card's normalisation makes, else
-    the scanner's gain is what is found unusual. `inside` leaves out padding. `features` is `(p,)` of one model or
-    `(K, p)` of the models of K folds. Raises `UserError` for a channel without a single finite voxel.
+    the scanner's gain is what is found unusual. Training cases and new ones must be cut out alike. `inside` leaves out
+    padding. `features` is `(p,)` of one model or `(K, p)` of the models of K folds. Raises `UserError` for a channel
+    without a single finite voxel.
     """
     marked = None if lesion is None or not np.any(lesion) else np.asarray(lesion) != 0
     intensities = {}

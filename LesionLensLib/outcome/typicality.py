@@ -44,6 +44,13 @@ class Check:
         """The distance that 95 % of the training cases stay below."""
         return max(float(np.quantile(self.distances, REMARK_PERCENTILE / 100)), 1e-12)
 
+    @property
+    def title(self) -> str:
+        """What is compared, in plain words."""
+        if self.kind == "intensity":
+            return f"the intensities of {self.subject}"
+        return "the size of the lesion" if self.kind == "size" else "what the network sees in the image (its features)"
+
     def distance(self, case: CaseDescription) -> float | None:
         """Return how far the case is from the references (mean over them); `None` where the case does not tell."""
         values = check_values(self.kind, self.subject, case)
@@ -60,17 +67,17 @@ class Check:
     def words(self, case: CaseDescription) -> str:
         """Name what was compared, with the value that sticks out most where that lies outside of the training cases."""
         if self.kind == "features":
-            return "what the network sees in the image (its features)"
+            return self.title
         if self.kind == "size":
             span = f"training cases: {self.lowest[0]:.3g} to {self.highest[0]:.3g} ml"
-            return f"the size of the lesion ({case.volume_ml:.3g} ml; {span})"
+            return f"{self.title} ({case.volume_ml:.3g} ml; {span})"
         values = np.asarray(case.intensities[self.subject])
         worst = int(np.argmax(np.abs(self.references[0].standardized(values))))
         if self.lowest[worst] <= values[worst] <= self.highest[worst]:
-            return f"the intensities of {self.subject}"
+            return self.title
         name = "median" if QUANTILES[worst] == 0.5 else f"{round(QUANTILES[worst] * 100)} % quantile"
         span = f"training cases: {self.lowest[worst]:.4g} to {self.highest[worst]:.4g}"
-        return f"the intensities of {self.subject} ({name} {values[worst]:.4g}; {span})"
+        return f"{self.title} ({name} {values[worst]:.4g}; {span})"
 
 
 @dataclass(frozen=True)
@@ -100,18 +107,21 @@ class TypicalityReference:
     def judge(self, case: CaseDescription) -> Typicality:
         """Compare a case with the training cases; checks that the case gives no values for are named in the text."""
         found = [(check, check.distance(case)) for check in self.checks]
-        done = [(check, distance / check.unit) for check, distance in found if distance is not None]
-        left_out = sorted({check.kind for check, distance in found if distance is None}, key=KINDS.index)
-        note = f" Not compared: {', '.join(left_out)}." if left_out else ""
+        done = [(check, distance) for check, distance in found if distance is not None]
+        left_out = [check.title for check, distance in found if distance is None]
+        note = f" Not compared: {'; '.join(left_out)}." if left_out else ""
         if not done:
             return Typicality(None, (), False, f"Not compared with the training cases.{note}")
-        score = max(ratio for _, ratio in done)
+        done.sort(key=lambda pair: -pair[1] / pair[0].unit)
+        score = done[0][1] / done[0][0].unit
         usual = held_out_scores([check for check, _ in done])
         percentile = 100.0 * float(np.mean(usual < score))
         if percentile < REMARK_PERCENTILE:
             return Typicality(percentile, (), False, f"Typical of the {self.cases} training cases.{note}")
-        unusual = [check for check, ratio in sorted(done, key=lambda pair: -pair[1]) if ratio > min(1.0, score * 0.999)]
         unlike = score > float(usual.max())
+        # Beside the most unusual check, those that would be remarked on (or called unlike) on their own.
+        further = [check for check, d in done[1:] if d > (max(check.distances) if unlike else check.unit)]
+        unusual = [done[0][0], *further]
         words = "; ".join(check.words(case) for check in unusual)
         start = "Unlike the training cases" if unlike else "At the edge of the training cases"
         end = "The probability may not hold for this patient." if unlike else "Take the probability with care."
