@@ -157,6 +157,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/fit_gaussian.py
   LesionLensLib/training/fit_typicality.py
   LesionLensLib/training/healing.py
+  LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/mixup.py
   LesionLensLib/training/open_anatomy.py

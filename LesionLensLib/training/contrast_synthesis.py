@@ -27,23 +27,25 @@ TOUCHING_26 = np.ones((3, 3, 3), bool)
 class SynthesisRange:
     """Between which limits a painted brain is drawn; every pair is (low, high) of a uniform distribution.
 
-    White matter is 1 in each channel and fluid 0 on T1 and FLAIR; on T2 fluid is 2. Grey matter, lesions and fields are
-    stated on that scale. `grey_field` and `fluid_field` change grey matter and fluid from place to place over some
-    centimetres, as limbic cortex and flow do on FLAIR.
+    White matter is 1 in each channel and fluid about 0 on T1 and FLAIR; on T2 fluid is about 2. Grey matter and fields
+    are stated on that scale. `lesion_t1` is added to white matter; `lesion_t2` and `lesion_flair` are added to white or
+    grey matter, whichever is brighter, because a lesion hardly ever is darker than the cortex there. `grey_field`
+    and `fluid_field` change grey matter and fluid from place to place over some centimetres, as limbic cortex and flow
+    do on FLAIR.
     """
 
     chance: float = 0.6
     grey_t1: tuple[float, float] = (0.35, 1.0)
     grey_t2: tuple[float, float] = (1.0, 1.45)
-    grey_flair: tuple[float, float] = (0.9, 1.6)
+    grey_flair: tuple[float, float] = (0.92, 1.4)
     fluid: tuple[float, float] = (0.0, 0.35)
-    grey_field: tuple[float, float] = (0.0, 0.22)
+    grey_field: tuple[float, float] = (0.0, 0.14)
     white_field: tuple[float, float] = (0.0, 0.06)
     fluid_field: tuple[float, float] = (0.0, 0.3)
     texture: tuple[float, float] = (0.01, 0.07)
     lesion_t1: tuple[float, float] = (-0.6, 0.0)
-    lesion_t2: tuple[float, float] = (0.1, 0.8)
-    lesion_flair: tuple[float, float] = (0.2, 0.9)
+    lesion_t2: tuple[float, float] = (0.0, 0.6)
+    lesion_flair: tuple[float, float] = (0.12, 0.8)
     lesion_spread: float = 0.3
     edge_mm: tuple[float, float] = (0.35, 0.8)
     spots: tuple[int, int] = (0, 12)
@@ -61,12 +63,13 @@ def paint(shares: Tensor, lesion: Tensor, limits: SynthesisRange, rng: np.random
     shape = tuple(inside.shape)
     alpha, strength = _lesion_fields(lesion, limits, rng)
     deltas = [rng.uniform(*r) for r in (limits.lesion_t1, limits.lesion_t2, limits.lesion_flair)]
+    bases = [1.0, max(greys[1], 1.0), max(greys[2], 1.0)]
     images = []
-    for grey, fluid, delta in zip(greys, fluids, deltas, strict=True):
+    for grey, fluid, base, delta in zip(greys, fluids, bases, deltas, strict=True):
         levels = [(fluid, limits.fluid_field), (grey, limits.grey_field), (1.0, limits.white_field)]
         tissue = [level + smooth_field(shape, (7, 8, 7), rng.uniform(*field), rng) for level, field in levels]
         image = sum(share * part for share, part in zip(shares, tissue, strict=True))
-        image = image + alpha * (tissue[2] + delta * strength - image)
+        image = image + alpha * (tissue[2] + base - 1 + delta * strength - image)
         images.append(image + _texture(shape, limits, rng))
     images[2] = images[2] + _spots(shares[1] * (1 - alpha), limits, rng)
     return torch.where(inside, torch.stack(images).clamp(min=0.02), 0.0)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from LesionLensLib.images import Volume
 from LesionLensLib.training.brain import GREY, WHITE, BoolArray, Brain, FloatArray
 
 WHITE_MATTER_REACH_MM = 5.0
+NEAR_MM = 3.0
 
 
 def local_white_matter(channels: FloatArray, white: BoolArray, reach_mm: float = WHITE_MATTER_REACH_MM) -> FloatArray:
@@ -41,12 +45,30 @@ def find_hyperintense_tissue(
     certain = brain & (residual[1] > np.maximum(cortex, 4 * spread[1, 0, 0, 0])) & (residual[0] > 0)
     depth = ndimage.distance_transform_edt(brain)
     surrounded = ndimage.gaussian_filter((tissue == WHITE).astype(np.float32), 3) > 0.45
-    likely = brain & (residual[1] > 2 * spread[1]) & (residual[0] > 1.5 * spread[0])
-    grown = ndimage.binary_propagation(certain, mask=brain & (residual[1] > 2.5 * spread[1]) & (depth > 3) | certain)
-    grown &= ndimage.binary_dilation(certain, iterations=3)
+    likely = brain & (residual[1] > 4 * spread[1]) & (residual[0] > 2.5 * spread[0])
+    bright = brain & (residual[1] > 4 * spread[1]) & (depth > 3)
+    grown = ndimage.binary_propagation(certain, mask=bright | certain) & ndimage.binary_dilation(certain, iterations=2)
     marked = grown | ndimage.binary_opening(likely & surrounded & (depth > 6))
     suspect: BoolArray = ndimage.binary_dilation(marked, iterations=1) & brain
     return suspect
+
+
+def where_lesions_lie(masks: Sequence[Volume]) -> Volume:
+    """Return how often a lesion is near each place of standard space, from 0 to 1, over the patients of `masks`.
+
+    The masks share one grid. Limbic cortex and the walls of the ventricles can be as bright as a lesion; what tells
+    them apart best is that lesions hardly ever lie there.
+    """
+    share = np.mean([mask.array > 0 for mask in masks], axis=0, dtype=np.float32)
+    return Volume(ndimage.gaussian_filter(share, NEAR_MM), masks[0].grid)
+
+
+def keep_where_lesions_lie(suspect: BoolArray, frequency: FloatArray, least: float = 0.015) -> BoolArray:
+    """Return the connected parts of `suspect` (D, H, W) where lesions are found in at least that share of patients."""
+    labels, count = ndimage.label(suspect, np.ones((3, 3, 3)))
+    mean = ndimage.mean(frequency, labels, np.arange(count + 1))
+    kept: BoolArray = suspect & (np.asarray(mean)[labels] >= least)
+    return kept
 
 
 def _robust_sd(values: FloatArray, where: BoolArray) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images import Volume, read_volume, resample
 from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.brain import CHANNELS, CSF, GREY, WHITE, BoolArray, Brain, FloatArray
 from LesionLensLib.training.contrast_synthesis import paint
-from LesionLensLib.training.healing import heal
+from LesionLensLib.training.healing import heal, keep_where_lesions_lie, where_lesions_lie
 from LesionLensLib.training.lesion_library import (
     LesionContrast,
     ScatteredLesion,
@@ -68,7 +68,7 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
     imaged = [row for row in rows if row.has(*CHANNELS, "brain")]
     brains = [read_brain(row) for row in sorted(imaged, key=lambda row: (not row.has("lesion"), row.case))]
     labelled = [brain for brain in brains if brain.lesion is not None]
-    masks = [read_volume(row.files["lesion"]) for row in _outline_rows(rows, recipe)]
+    masks = [read_volume(row.files["lesion"]) for row in outline_rows(rows, recipe)]
     if not labelled or not masks:
         raise UserError(
             "The manifest has no labelled case or no lesion mask to plant.",
@@ -77,10 +77,12 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
     contrast = _merge([measure_lesion_contrast(brain) for brain in labelled])
     library = small_lesions([mask.array > 0 for mask in masks])
     pool = [_entry(brain.name, True, brain.channels, brain, brain.lesion) for brain in labelled]
-    outline_source = _OutlineSource(masks, library, recipe, rng)
+    outline_source, likely = _OutlineSource(masks, library, recipe, rng), where_lesions_lie(masks)
     for brain in brains:
         tell(f"planting lesions into {brain.name}")
         to_standard = sitk.Transform(3, sitk.sitkIdentity) if brain in labelled else align(brain, labelled[0])
+        frequency = resample(likely, brain.grid, "linear", to_standard).array
+        brain = replace(brain, suspect=keep_where_lesions_lie(brain.suspect, frequency))
         for number in range(recipe.planted_per_brain):
             lesion = outline_source.draw(brain, to_standard)
             channels = plant(heal(brain, rng), brain, lesion, contrast, recipe.planting, rng)
@@ -119,7 +121,8 @@ def phantom_entries(count: int) -> list[PoolEntry]:
     ]
 
 
-def _outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
+def outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRow]:
+    """Return the rows whose lesion masks are planted: those with nothing but a mask, less the ones held out."""
     chosen = [row for row in rows if row.has("lesion") and not row.has("FLAIR")]
     return sorted((row for row in chosen if row.patient not in recipe.held_out_outlines), key=lambda row: row.case)
 
@@ -133,6 +136,7 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __init__(self, pool: Sequence[PoolEntry], recipe: Recipe, first: int = 0) -> None:
         self.pool, self.recipe, self.first = pool, recipe, first
+        self._latest: tuple[int, Tensor, TrainingVolume] | None = None
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         torch.set_num_threads(1)
@@ -142,16 +146,24 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             number += 1
 
     def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return batch `number`."""
-        rng = np.random.default_rng([self.recipe.seed, 1, number])
-        changed = augment(self._volume(self._choose(rng, number), rng), self.recipe.augmentation, rng)
-        brain = changed.brain.numpy() > 0
-        images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
-        images = jitter_scores(images, changed.brain, self.recipe.augmentation, rng)
+        """Return batch `number`; `batches_per_volume` in a row are crops of one changed volume."""
+        images, changed = self._changed(number // self.recipe.batches_per_volume, number)
+        rng = np.random.default_rng([self.recipe.seed, 2, number])
         count, size = self.recipe.crops_at(number)
         crops = [self._crop(images, changed, np.array(size), rng) for _ in range(count)]
         stacked = tuple(torch.stack(parts) for parts in zip(*crops, strict=True))
         return stacked[0], stacked[1], stacked[2]
+
+    def _changed(self, volume_number: int, number: int) -> tuple[Tensor, TrainingVolume]:
+        """Return z-scores (C, D, H, W) and masks of a volume drawn and changed at random; the latest one is kept."""
+        if self._latest is None or self._latest[0] != volume_number:
+            rng = np.random.default_rng([self.recipe.seed, 1, volume_number])
+            changed = augment(self._volume(self._choose(rng, number), rng), self.recipe.augmentation, rng)
+            brain = changed.brain.numpy() > 0
+            images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
+            images = jitter_scores(images, changed.brain, self.recipe.augmentation, rng)
+            self._latest = volume_number, images, changed
+        return self._latest[1:]
 
     def _volume(self, entry: PoolEntry, rng: np.random.Generator) -> TrainingVolume:
         """Return the entry with its own channels, or painted with random ones."""

@@ -23,7 +23,8 @@ class Recipe:
     """How RSANet is trained (Zhang et al. 2019, section 3.1, adapted to one labelled patient).
 
     The paper: Adam, learning rate 1e-3, weight decay 1e-5, batch 4, 800 optimiser steps. `crop` is (D, H, W) voxels of
-    1 mm; `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
+    1 mm; `batches_per_volume` batches are cut from each changed volume, since on a CPU changing one takes as long as a
+    step. `lesion_crop_chance` of all crops are centred on a lesion voxel. `real_share` of all volumes are the really
     labelled patients, the rest are planted; before `labelled_from_step` their brains are kept out altogether, so
     that they show what the simulation alone has taught. `held_out_outlines` are never planted, they watch the training;
     `phantom_volumes` digital phantoms join them. `dice_weight` 0 is the loss of the paper alone. `final_steps` more
@@ -46,6 +47,7 @@ class Recipe:
     loss_reading: str = "intent"
     lesion_share: float = 0.01
     dice_weight: float = 1.0
+    batches_per_volume: int = 1
     lesion_crop_chance: float = 0.6
     real_share: float = 0.3
     labelled_from_step: int = 0

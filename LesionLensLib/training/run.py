@@ -20,7 +20,8 @@ from LesionLensLib.progress import Progress
 from LesionLensLib.training.brain import CHANNELS
 from LesionLensLib.training.brain_extraction import brain_dice, phantom_heads, read_head, train_brain_network
 from LesionLensLib.training.export import draw_curve, export_model
-from LesionLensLib.training.pool import PoolEntry, build_pool
+from LesionLensLib.training.history import read_history
+from LesionLensLib.training.pool import PoolEntry, build_pool, outline_rows
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.trainer import train
 from LesionLensLib.training.validation import held_out_pool, validate
@@ -55,7 +56,8 @@ def run_training(
         "recipe": recipe.to_dict(),
         "device": chosen.device,
         "steps": state.step,
-        "training_set": _describe(pool, rows),
+        "history": read_history(folder),
+        "training_set": _describe(pool, rows, recipe),
         "labelled_patients_before_training_on_them": unseen,
         "validation": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
         "brain_network": brain_report,
@@ -111,7 +113,7 @@ def _brain_network(
     return weights, {"steps": recipe.brain_steps, "dice_on_training_heads": scores}
 
 
-def _describe(pool: Sequence[PoolEntry], rows: Sequence[ManifestRow]) -> dict[str, Any]:
+def _describe(pool: Sequence[PoolEntry], rows: Sequence[ManifestRow], recipe: Recipe) -> dict[str, Any]:
     phantoms = [entry.name for entry in pool if entry.name.startswith("phantom")]
     planted = [float(e.lesion.sum()) / 1000 for e in pool if not e.is_real and e.name not in phantoms]
     return {
@@ -121,5 +123,5 @@ def _describe(pool: Sequence[PoolEntry], rows: Sequence[ManifestRow]) -> dict[st
         "phantoms": phantoms,
         "planted_volumes": len(planted),
         "planted_lesion_ml": {"median": float(np.median(planted)), "smallest": min(planted), "largest": max(planted)},
-        "shapes": sum(1 for row in rows if row.split != "test" and row.has("lesion") and not row.has("FLAIR")),
+        "shapes": len(outline_rows([row for row in rows if row.split != "test"], recipe)),
     }

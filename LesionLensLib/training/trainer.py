@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from LesionLensLib.networks.losses import combined_loss
 from LesionLensLib.networks.rsanet import RSANet
 from LesionLensLib.training.checkpoint import TrainingState
+from LesionLensLib.training.history import note_recipe
 from LesionLensLib.training.pool import CropStream, PoolEntry
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.schedule import cosine, warm_cosine
@@ -53,6 +54,7 @@ def train(
     """
     state = make_state(recipe, device)
     resume(state, folder)
+    note_recipe(recipe, state.step, folder)
     batches = _batches(pool, recipe, state.step)
 
     def do_step() -> float:

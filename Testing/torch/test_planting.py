@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from LesionLensLib.geometry import Grid
+from LesionLensLib.images import Volume
 from LesionLensLib.training.brain import CSF, GREY, WHITE, Brain, classify_tissue
-from LesionLensLib.training.healing import find_hyperintense_tissue, heal
+from LesionLensLib.training.healing import (
+    find_hyperintense_tissue,
+    heal,
+    keep_where_lesions_lie,
+    where_lesions_lie,
+)
 from LesionLensLib.training.lesion_library import measure_lesion_contrast, small_lesions, tissue_unit
 from LesionLensLib.training.planting import PlantingRange, draw_lesions, plant
 
@@ -58,6 +64,16 @@ def test_healing_turns_the_lesion_into_white_matter_and_leaves_the_rest_alone() 
     assert inside == pytest.approx(LEVELS[WHITE], rel=0.08)
     far = ball((32, 32, 14), 6)
     assert np.array_equal(healed[:, far], brain.channels[:, far])
+
+
+def test_only_what_lies_where_lesions_lie_stays_suspect() -> None:
+    grid = Grid((SIDE, SIDE, SIDE), (1, 1, 1), (0, 0, 0))
+    masks = [Volume(ball((32, 32, 46), 3).astype(np.uint8), grid), Volume(ball((32, 32, 44), 3).astype(np.uint8), grid)]
+    frequency = where_lesions_lie(masks)
+    assert frequency.array[32, 32, 45] == pytest.approx(0.35, abs=0.15)
+    assert frequency.array[32, 32, 10] == 0
+    usual, unusual = ball((32, 32, 47), 3), ball((32, 50, 20), 3)
+    assert np.array_equal(keep_where_lesions_lie(usual | unusual, frequency.array), usual)
 
 
 def test_the_contrast_is_measured_in_units_of_white_matter_to_fluid() -> None:

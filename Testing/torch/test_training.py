@@ -18,6 +18,7 @@ from LesionLensLib.inference.network import load_model
 from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.export import export_model
+from LesionLensLib.training.history import read_history
 from LesionLensLib.training.pool import CropStream, PoolEntry, tissue_shares
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.trainer import learning_rate, make_state, train
@@ -75,6 +76,22 @@ def test_batch_n_depends_on_the_seed_and_n_alone() -> None:
         assert torch.equal(one, other)
     assert first[0].shape == (1, 3, 16, 16, 16)
     assert not torch.equal(first[0], CropStream(pool(), RECIPE).batch(4)[0])
+
+
+def test_batches_of_one_volume_are_different_crops_of_the_same_change() -> None:
+    stream = CropStream(pool()[:1], replace(RECIPE, batches_per_volume=2, crop=(64, 64, 64)))
+    first, second, third = (stream.batch(number)[0] for number in (4, 5, 6))
+    assert torch.equal(first, second), "a crop as large as the volume shows the volume"
+    assert not torch.equal(second, third)
+    alone = CropStream(pool()[:1], stream.recipe).batch(5)[0]
+    assert torch.equal(alone, second), "batch n depends on the seed and n alone"
+
+
+def test_the_report_of_a_continued_run_knows_which_recipe_trained_which_steps(tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    train(RECIPE, pool(), tmp_path, device, lambda step, text: None, should_stop=lambda step: step == 2)
+    train(replace(RECIPE, seed=7), pool(), tmp_path, device, lambda step, text: None)
+    assert [(entry["from_step"], entry["recipe"]["seed"]) for entry in read_history(tmp_path)] == [(0, 0), (2, 7)]
 
 
 def test_labelled_brains_stay_out_until_their_step_and_then_join() -> None:
