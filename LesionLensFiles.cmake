@@ -46,6 +46,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/cpu.py
   LesionLensLib/inference/device.py
   LesionLensLib/inference/fast_slice_attention.py
+  LesionLensLib/inference/field_of_view.py
   LesionLensLib/inference/folded_resnet3d.py
   LesionLensLib/inference/foreground.py
   LesionLensLib/inference/ladder.py
@@ -54,6 +55,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
   LesionLensLib/inference/passes.py
+  LesionLensLib/inference/pet_ct_input.py
   LesionLensLib/inference/pet_ct_normalize.py
   LesionLensLib/inference/planes.py
   LesionLensLib/inference/region.py
@@ -159,9 +161,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/healing.py
   LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/manifest_table.py
   LesionLensLib/training/mixup.py
   LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
+  LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome_folds.py
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py

@@ -6,10 +6,10 @@ and `lesion_masks_only/` with one folder or file a patient, ANATOMY what `open_a
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
 from pathlib import Path
+
+from LesionLensLib.training.manifest_table import write_records
 
 COLUMNS = (
     "case", "patient", "split", "T1", "T2", "FLAIR", "brain", "lesion", "suspect", "T1_transform", "T2_transform",
@@ -29,13 +29,8 @@ def manifest_records(data: Path) -> list[dict[str, str]]:
 
 def write_manifest(data: Path, path: Path, anatomy: Path | None = None) -> None:
     """Write the manifest with paths relative to its own folder, so that both can be moved together."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        home = path.resolve().parent
-        brains = sorted(anatomy.resolve().iterdir()) if anatomy else []
-        for record in manifest_records(data.resolve()) + [_anatomy(folder) for folder in brains]:
-            writer.writerow({k: os.path.relpath(v, home) if os.sep in v else v for k, v in record.items()})
+    brains = sorted(anatomy.resolve().iterdir()) if anatomy else []
+    write_records(path, COLUMNS, manifest_records(data.resolve()) + [_anatomy(folder) for folder in brains])
 
 
 def _labelled(folder: Path, split: str) -> dict[str, str]:
