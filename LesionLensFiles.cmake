@@ -50,6 +50,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/folded_resnet3d.py
   LesionLensLib/inference/foreground.py
   LesionLensLib/inference/ladder.py
+  LesionLensLib/inference/lesion_roi.py
   LesionLensLib/inference/lesions.py
   LesionLensLib/inference/memory.py
   LesionLensLib/inference/network.py
@@ -162,6 +163,25 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/manifest_table.py
+  LesionLensLib/training/metastases/__init__.py
+  LesionLensLib/training/metastases/__main__.py
+  LesionLensLib/training/metastases/appearance.py
+  LesionLensLib/training/metastases/cohort.py
+  LesionLensLib/training/metastases/displacement.py
+  LesionLensLib/training/metastases/fields.py
+  LesionLensLib/training/metastases/lattice.py
+  LesionLensLib/training/metastases/limits.py
+  LesionLensLib/training/metastases/masks.py
+  LesionLensLib/training/metastases/measures.py
+  LesionLensLib/training/metastases/mechanism.py
+  LesionLensLib/training/metastases/oedema.py
+  LesionLensLib/training/metastases/placement.py
+  LesionLensLib/training/metastases/records.py
+  LesionLensLib/training/metastases/samples.py
+  LesionLensLib/training/metastases/shape.py
+  LesionLensLib/training/metastases/simulate.py
+  LesionLensLib/training/metastases/soil.py
+  LesionLensLib/training/metastases/soil_sources.py
   LesionLensLib/training/mixup.py
   LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
