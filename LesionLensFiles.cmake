@@ -55,6 +55,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/memory.py
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
+  LesionLensLib/inference/outcome_network.py
   LesionLensLib/inference/passes.py
   LesionLensLib/inference/pet_ct_input.py
   LesionLensLib/inference/pet_ct_normalize.py
@@ -190,8 +191,27 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
   LesionLensLib/training/pool.py
+  LesionLensLib/training/pose.py
   LesionLensLib/training/recipe.py
   LesionLensLib/training/run.py
+  LesionLensLib/training/sarcoma/__init__.py
+  LesionLensLib/training/sarcoma/augmentation.py
+  LesionLensLib/training/sarcoma/baselines.py
+  LesionLensLib/training/sarcoma/batches.py
+  LesionLensLib/training/sarcoma/cases.py
+  LesionLensLib/training/sarcoma/export.py
+  LesionLensLib/training/sarcoma/fusion.py
+  LesionLensLib/training/sarcoma/parts.py
+  LesionLensLib/training/sarcoma/prediction.py
+  LesionLensLib/training/sarcoma/predictions.py
+  LesionLensLib/training/sarcoma/radiomics.py
+  LesionLensLib/training/sarcoma/radiomics_features.py
+  LesionLensLib/training/sarcoma/recipe.py
+  LesionLensLib/training/sarcoma/row.py
+  LesionLensLib/training/sarcoma/study.py
+  LesionLensLib/training/sarcoma/suv_max.py
+  LesionLensLib/training/sarcoma/tables.py
+  LesionLensLib/training/sarcoma/trainer.py
   LesionLensLib/training/schedule.py
   LesionLensLib/training/settings.py
   LesionLensLib/training/sources.py
@@ -207,6 +227,7 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/README.md
   Resources/Colors/inferno.csv
   Resources/Icons/LesionLens.png
+  Resources/Recipes/chmfl-sarcoma.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

@@ -13,9 +13,10 @@ from LesionLensLib.catalogue import load_weights
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import PREFIX
 from LesionLensLib.model_card import ModelCard
+from LesionLensLib.networks.chmfl_variants import build_chmfl
 from LesionLensLib.networks.rsanet import RSANet
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"rsanet": RSANet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"chmfl": build_chmfl, "rsanet": RSANet}
 
 
 @dataclass(frozen=True)

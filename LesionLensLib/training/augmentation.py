@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from LesionLensLib.geometry import Matrix
 from LesionLensLib.inference.normalize import CLIP_PERCENTILES
+from LesionLensLib.training.pose import rotation
 from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field
 
 
@@ -115,14 +116,7 @@ def _change_pose(volume: TrainingVolume, limits: AugmentationRange, rng: np.rand
 
 def _random_pose(limits: AugmentationRange, rng: np.random.Generator) -> Matrix:
     """Return a 3 x 3 matrix in voxel units, order (W, H, D) as torch's sampling grid has it."""
-    angles = np.deg2rad(rng.uniform(-limits.rotation_degrees, limits.rotation_degrees, 3))
-    matrix = np.eye(3)
-    for axis, angle in enumerate(angles):
-        turn = np.eye(3)
-        a, b = [(1, 2), (0, 2), (0, 1)][axis]
-        turn[a, a] = turn[b, b] = np.cos(angle)
-        turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
+    matrix = rotation(rng.uniform(-limits.rotation_degrees, limits.rotation_degrees, 3))
     matrix = matrix * rng.uniform(1 - limits.scale, 1 + limits.scale, 3)
     if rng.random() < limits.flip_chance:
         matrix[:, 0] *= -1

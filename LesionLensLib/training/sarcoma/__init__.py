@@ -1,0 +1,1 @@
+"""CHMFL and what it is compared with, trained on the soft-tissue sarcoma patients: PET, CT, outcome."""
