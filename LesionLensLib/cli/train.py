@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 
 
@@ -16,18 +20,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="DIR", help="the model folder to write")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in DIR")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    outcome = parser.add_argument_group("outcome recipes (task: outcome)")
+    outcome.add_argument("--folds", type=int, metavar="N", help="folds of the cross-validation, 0 for none")
+    outcome.add_argument("--row", action="append", metavar="NAME", help="train this row of the recipe only (repeat)")
+    outcome.add_argument(
+        "--part", action="append", metavar="NAME", help="train this part only: fold-K, public or final (repeat)"
+    )
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Train, and leave weights, card, report, metrics and the loss curve in the output folder."""
     from LesionLensLib.manifest import read_manifest
-    from LesionLensLib.training.recipe import Recipe
-    from LesionLensLib.training.run import run_training
+    from LesionLensLib.training.settings import read_settings
 
     folder = Path(options.output)
     if folder.exists() and any(folder.iterdir()) and not options.resume:
         raise UserError(f"The folder {folder.name} is not empty.", "Give a new folder, or add --resume to go on.")
-    recipe, rows = Recipe.read(Path(options.recipe)), read_manifest(Path(options.data))
-    run_training(recipe, rows, folder, options.device, progress)
+    settings, rows = read_settings(Path(options.recipe)), read_manifest(Path(options.data))
+    if settings.get("task", "segmentation") == "outcome":
+        _train_outcome(settings, rows, folder, options, progress)
+    else:
+        _train_segmentation(settings, rows, folder, options, progress)
     print(folder)
     return 0
+
+
+def _train_segmentation(
+    settings: dict[str, Any], rows: Sequence[ManifestRow], folder: Path, options: argparse.Namespace, progress: Progress
+) -> None:
+    from LesionLensLib.training.recipe import Recipe
+    from LesionLensLib.training.run import run_training
+
+    if options.folds is not None or options.row or options.part:
+        raise UserError("Only an outcome recipe has folds, rows and parts.", "Leave out --folds, --row and --part.")
+    run_training(Recipe.from_dict(settings), rows, folder, options.device, progress)
+
+
+def _train_outcome(
+    settings: dict[str, Any], rows: Sequence[ManifestRow], folder: Path, options: argparse.Namespace, progress: Progress
+) -> None:
+    from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
+    from LesionLensLib.training.sarcoma.study import run_outcome_training
+
+    recipe = OutcomeRecipe.from_dict(settings)
+    if options.folds is not None:
+        recipe = replace(recipe, folds=options.folds)
+    run_outcome_training(recipe, rows, folder, options.device, progress, options.row or (), options.part or ())

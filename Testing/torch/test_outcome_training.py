@@ -215,7 +215,7 @@ class _StopAfter(SilentProgress):
 
 
 STUDY = replace(
-    RECIPE, steps=20, pretrain_steps=5, members=2, baselines=("suvmax",), card=CARD,
+    RECIPE, bootstrap=200, steps=20, pretrain_steps=5, members=2, baselines=("suvmax",), card=CARD,
     rows={"strong": {}, "pet": {"network": "3d-cnn-pet", "members": 1, "pretrain_steps": 0}},
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.inference.field_of_view import PAPER_BOX_MM, FieldOfView
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS
 from LesionLensLib.networks.chmfl_variants import VARIANTS
+from LesionLensLib.outcome.bootstrap import REPEATS
 from LesionLensLib.training.outcome_folds import FOLDS
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation
 from LesionLensLib.training.settings import checked_settings, read_settings
@@ -31,7 +32,8 @@ class OutcomeRecipe:
     without the event in turn. `averaging` > 0 takes the running average of the weights. `views` mirrored copies of a
     case, up to 8, are averaged at prediction; `members` networks of different seeds are. `rows` are named changes of
     these settings, each trained on the same folds; the one called `shipped`, the first by default, becomes the model,
-    with the networks of the folds where `ship_folds`. `baselines` are rows without a network. `card` is what the model
+    with the networks of the folds where `ship_folds`. `baselines` are rows without a network; `bootstrap` is how
+    many draws stand behind an interval. `card` is what the model
     card says beyond what the training knows.
     """
 
@@ -64,6 +66,7 @@ class OutcomeRecipe:
     shipped: str = ""
     ship_folds: bool = True
     baselines: tuple[str, ...] = ()
+    bootstrap: int = REPEATS
     card: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -166,7 +166,7 @@ def run_outcome_training(
     study = open_study(recipe, rows, folder, device, progress)
     study.run(row_names, part_names)
     said = study.predictions()
-    figures = write_metrics(said, folder / "metrics.csv")
+    figures = write_metrics(said, folder / "metrics.csv", recipe.bootstrap)
     shipped = recipe.row_names()[0]
     for row in said:
         if row.name == shipped:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LesionLensLib.outcome.bootstrap import bootstrap_interval
+from LesionLensLib.outcome.bootstrap import REPEATS, bootstrap_interval
 from LesionLensLib.outcome.figure import Figure
 from LesionLensLib.outcome.judge import auc_by_fold, judge
-from LesionLensLib.outcome.outcomes import Indices, Outcomes
+from LesionLensLib.outcome.outcomes import Floats, Indices, Outcomes
 from LesionLensLib.outcome.roc import auc_figure, compare_aucs
 from LesionLensLib.training.sarcoma.predictions import Prediction
 
@@ -32,7 +32,9 @@ class RowPredictions:
     public: tuple[Prediction, ...]
 
 
-def write_metrics(rows: Sequence[RowPredictions], path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+def write_metrics(
+    rows: Sequence[RowPredictions], path: Path, repeats: int = REPEATS
+) -> dict[str, dict[str, dict[str, Any]]]:
     """Write the table and return the same as row -> scope -> figure -> record.
 
     `auc_minus_suvmax` compares a row with the plain SUVmax on the same patients (`DeLong`): a network whose interval
@@ -43,7 +45,7 @@ def write_metrics(rows: Sequence[RowPredictions], path: Path) -> dict[str, dict[
         yardstick = next((pick(row) for row in rows if row.name == YARDSTICK), ())
         for row in rows:
             if pick(row):
-                figures = row_figures(pick(row), () if row.name == YARDSTICK else yardstick)
+                figures = row_figures(pick(row), () if row.name == YARDSTICK else yardstick, repeats)
                 values = {name: figure.to_dict() for name, figure in figures.items()}
                 record.setdefault(row.name, {})[scope] = values
     part = path.with_name(path.name + ".part")
@@ -57,11 +59,13 @@ def write_metrics(rows: Sequence[RowPredictions], path: Path) -> dict[str, dict[
     return record
 
 
-def row_figures(predictions: Sequence[Prediction], yardstick: Sequence[Prediction] = ()) -> dict[str, Figure]:
+def row_figures(
+    predictions: Sequence[Prediction], yardstick: Sequence[Prediction] = (), repeats: int = REPEATS
+) -> dict[str, Figure]:
     """Return the figures of one row: by its probabilities at 0.5, by its scores, and of the tumour's outline."""
     ranked = _outcomes(predictions, lambda p: p.score)
-    figures = judge(_outcomes(predictions, lambda p: p.probability))
-    figures["auc"] = auc_figure(ranked)
+    figures = judge(_outcomes(predictions, lambda p: p.probability), repeats=repeats)
+    figures["auc"] = auc_figure(ranked, repeats)
     folds = [int(p.fold) for p in predictions if p.fold.isdigit()]
     if len(folds) == len(predictions):
         by_fold = [value for value in auc_by_fold(ranked, folds).values() if value is not None]
@@ -70,11 +74,11 @@ def row_figures(predictions: Sequence[Prediction], yardstick: Sequence[Predictio
     if yardstick:
         other = {p.case: p for p in yardstick}
         simple = _outcomes([other[p.case] for p in predictions], lambda p: p.score)
-        figures["auc_minus_suvmax"] = replace(compare_aucs(ranked, simple).difference)
+        figures["auc_minus_suvmax"] = compare_aucs(ranked, simple, repeats).difference
     for name in ("tumour_dice", "whole_dice", "inside_share"):
         values = [getattr(p, name) for p in predictions]
         if None not in values:
-            figures[name] = _mean_figure(np.array(values, dtype=np.float64), ranked)
+            figures[name] = _mean_figure(np.array(values, dtype=np.float64), ranked, repeats)
     return figures
 
 
@@ -90,11 +94,11 @@ def _outcomes(predictions: Sequence[Prediction], score: Callable[[Prediction], f
     )
 
 
-def _mean_figure(values: np.ndarray[Any, np.dtype[np.float64]], outcomes: Outcomes) -> Figure:
+def _mean_figure(values: Floats, outcomes: Outcomes, repeats: int) -> Figure:
     """Return the mean over the cases with a bootstrap over patients."""
 
     def mean(drawn: Indices) -> float:
         return float(values[drawn].mean())
 
-    low, high = bootstrap_interval(outcomes.groups, mean)
+    low, high = bootstrap_interval(outcomes.groups, mean, repeats)
     return Figure(float(values.mean()), low, high, len(outcomes.groups), outcomes.cases, "bootstrap")
