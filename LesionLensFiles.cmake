@@ -39,6 +39,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/volume.py
   LesionLensLib/images/write.py
   LesionLensLib/inference/__init__.py
+  LesionLensLib/inference/bias_field.py
   LesionLensLib/inference/brain.py
   LesionLensLib/inference/brain_network.py
   LesionLensLib/inference/case.py
@@ -60,6 +61,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/pet_ct_input.py
   LesionLensLib/inference/pet_ct_normalize.py
   LesionLensLib/inference/planes.py
+  LesionLensLib/inference/prepared_channels.py
   LesionLensLib/inference/region.py
   LesionLensLib/inference/segment.py
   LesionLensLib/inference/streamed_rsanet.py

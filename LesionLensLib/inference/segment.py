@@ -32,7 +32,7 @@ from LesionLensLib.inference.device import DeviceChoice, choose_device, make_det
 from LesionLensLib.inference.ladder import run_with_ladder
 from LesionLensLib.inference.lesions import Lesion, find_lesions, write_lesions_csv
 from LesionLensLib.inference.network import Model, load_model
-from LesionLensLib.inference.normalize import normalize
+from LesionLensLib.inference.prepared_channels import prepare_channels
 from LesionLensLib.inference.region import brain_box, given_brain_mask, whole_network_grid
 from LesionLensLib.inputs import Finding, check_inputs, raise_on_error
 from LesionLensLib.inputs.check_values import check_values
@@ -149,7 +149,9 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
     box, part = brain_box(brain.mask, grid)
     with clock.phase("prepare", "normalising the channels"):
         inside = brain.mask[part]
-        stack = np.stack([normalize(channels[role].array[part], inside) for role in card.roles])
+        stack = prepare_channels(
+            [channels[role].array[part] for role in card.roles], inside, box.spacing_mm[::-1], card.normalization
+        )
         del channels
     with clock.phase("network", f"running {card.id} on {run.device.device}"):
         probability, steps = run_with_ladder(

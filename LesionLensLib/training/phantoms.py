@@ -6,6 +6,7 @@ import numpy as np
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import resample
+from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
 from LesionLensLib.training.brain import CHANNELS, BoolArray, FloatArray
 
@@ -23,7 +24,8 @@ def phantom_volume(number: int) -> tuple[str, FloatArray, BoolArray, BoolArray]:
     grid = phantom.FLAIR.grid.closest_to_lps().with_spacing((1.0, 1.0, 1.0))
     brain, lesion = (resample(getattr(phantom, name), grid, "nearest").array > 0 for name in ("brain", "lesion"))
     box = _box(brain)
-    return f"phantom{seed}", _channels(phantom, grid)[(slice(None), *box)], brain[box], lesion[box]
+    channels = [correct_bias(channel[box], brain[box], grid.spacing_mm) for channel in _channels(phantom, grid)]
+    return f"phantom{seed}", np.stack(channels), brain[box], lesion[box]
 
 
 def _channels(phantom: HeadPhantom, grid: Grid) -> FloatArray:

@@ -10,6 +10,7 @@ from scipy.cluster.vq import kmeans2
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_transform, read_volume, resample
+from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray, classify_tissue
 from LesionLensLib.training.healing import find_hyperintense_tissue
@@ -23,21 +24,22 @@ T1_SEEDS = (0.15, 0.6, 0.9)
 def read_brain(row: ManifestRow) -> Brain:
     """Read a case of the manifest around its brain at 1 mm, in patient axes, in the frame of its FLAIR image.
 
-    With a complete `lesion` label it is a labelled brain. Without, what FLAIR and T2 show too bright, and what the
-    column `suspect` marks, is `suspect`. `T1_transform` and `T2_transform` map FLAIR points to points of that channel.
+    The channels are corrected for the coils' shading, as they are at inference. With a complete `lesion` label it is a
+    labelled brain. Without, what FLAIR and T2 show too bright, and what the column `suspect` marks, is `suspect`.
+    `T1_transform` and `T2_transform` map FLAIR points to points of that channel.
     """
     flair, mask = read_volume(row.files["FLAIR"]), read_volume(row.files["brain"])
     grid = _box_around(mask).closest_to_lps().with_spacing(SPACING_MM)
     channels = np.stack([_on_grid(row, role, grid) for role in CHANNELS[:2]] + [resample(flair, grid).array])
     brain = resample(mask, grid, "nearest").array > 0
+    channels = np.stack([correct_bias(channel, brain, SPACING_MM) for channel in channels])
     if row.has("lesion"):
         lesion = resample(read_volume(row.files["lesion"]), grid, "nearest").array > 0
         tissue = classify_tissue(channels, brain, ndimage.binary_dilation(lesion, iterations=1))
         suspect = find_hyperintense_tissue(channels, brain, tissue) & ~lesion
         return Brain(row.case, row.patient, channels, grid, brain, tissue, suspect, lesion)
-    even = _even(channels, brain)
-    tissue = classify_tissue(even, brain, np.zeros_like(brain))
-    suspect = find_hyperintense_tissue(even, brain, tissue)
+    tissue = classify_tissue(channels, brain, np.zeros_like(brain))
+    suspect = find_hyperintense_tissue(channels, brain, tissue)
     if row.has("suspect"):
         known = resample(read_volume(row.files["suspect"]), grid, "nearest").array > 0
         suspect |= ndimage.binary_dilation(known, iterations=1)
@@ -114,15 +116,3 @@ def _box_around(mask: Volume) -> Grid:
     lower = np.maximum(ijk.min(axis=0) - margin, 0)
     upper = np.minimum(ijk.max(axis=0) + margin + 1, mask.grid.size)
     return mask.grid.cropped([int(n) for n in lower], [int(n) for n in upper - lower])
-
-
-def _even(channels: FloatArray, brain: BoolArray) -> FloatArray:
-    """Divide out the slow change of brightness across the brain, which untouched scanner images still have."""
-    weight = ndimage.gaussian_filter(brain.astype(np.float32), 25)
-    out = channels.copy()
-    for index, channel in enumerate(channels):
-        logs = np.where(brain, np.log(np.maximum(channel, 1)), 0).astype(np.float32)
-        typical = np.median(logs[brain])
-        field = ndimage.gaussian_filter(np.where(brain, np.clip(logs - typical, -0.5, 0.5), 0), 25)
-        out[index] = channel / np.exp(field / np.maximum(weight, 1e-3))
-    return out
