@@ -18,6 +18,8 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.sarcoma.fusion import fuse
 
 SPACING_MM = 3.0
+# MIRP's shape family compares all pairs of voxels: 20 s a patient at 3 mm, and no more is known of the outline there.
+SHAPE_SPACING_MM = 5.0
 BINS = 32
 TEXTURE = ("statistics", "glcm", "glrlm", "glszm", "ngtdm")
 PREFIXES = ("morph_", "stat_", "cm_", "rlm_", "szm_", "ngt_")
@@ -26,19 +28,20 @@ MODALITIES: Mapping[str, str] = {"PET": "pet", "CT": "ct", "PET+MR_T1": "mri"}
 
 
 def case_features(row: ManifestRow, images: tuple[str, ...]) -> dict[str, float]:
-    """Return the features of one case by name; `images` are of `MODALITIES`, shape is taken from the first."""
+    """Return the features of one case by name; `images` are of `MODALITIES`."""
     reference = read_volume(row.files["PET"])
     mask = read_lesion_mask(row.files["lesion"], reference)
-    features: dict[str, float] = {}
-    for number, name in enumerate(images):
+    features = mirp_features(reference, mask, MODALITIES["PET"], ("morphology",), SHAPE_SPACING_MM)
+    for name in images:
         volume = _image(row, name, reference, mask)
-        families = TEXTURE if number else ("morphology", *TEXTURE)
-        features |= {f"{name} {f}": v for f, v in mirp_features(volume, mask, MODALITIES[name], families).items()}
+        features |= {f"{name} {f}": v for f, v in mirp_features(volume, mask, MODALITIES[name], TEXTURE).items()}
     return features
 
 
-def mirp_features(volume: Volume, mask: Volume, modality: str, families: tuple[str, ...]) -> dict[str, float]:
-    """Return MIRP's features of `volume` in `mask`, both on one grid, at 3 mm and with 32 grey levels.
+def mirp_features(
+    volume: Volume, mask: Volume, modality: str, families: tuple[str, ...], spacing_mm: float = SPACING_MM
+) -> dict[str, float]:
+    """Return MIRP's features of `volume` in `mask`, both on one grid, at `spacing_mm` and with 32 grey levels.
 
     Raises `EnvironmentFault` where MIRP is not installed.
     """
@@ -59,7 +62,7 @@ def mirp_features(volume: Volume, mask: Volume, modality: str, families: tuple[s
             image=str(folder / "image.nii.gz"),
             mask=str(folder / "mask.nii.gz"),
             image_modality=modality,
-            new_spacing=SPACING_MM,
+            new_spacing=spacing_mm,
             base_feature_families=list(families),
             base_discretisation_method="fixed_bin_number",
             base_discretisation_n_bins=BINS,
