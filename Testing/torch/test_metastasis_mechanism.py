@@ -25,9 +25,9 @@ def balls(grid: Grid, radius_mm: float, core_mm: float, wet_mm: float) -> Lesion
 
 def many(count: int = 2000) -> list[Measures]:
     rng = np.random.default_rng(0)
-    volume = np.exp(rng.normal(0.1, 1.4, count))
-    necrosis = np.clip(rng.normal(0.17, 0.17, count), 0, 0.7)
-    heterogeneity = np.clip(rng.normal(0.17, 0.09, count), 0, 0.5)
+    volume = np.exp(rng.normal(0.15, 1.4, count))
+    necrosis = np.clip(rng.normal(0.16, 0.17, count), 0, 0.7)
+    heterogeneity = np.clip(rng.normal(0.18, 0.1, count), 0, 0.5)
     return [Measures(*values) for values in np.stack([volume, necrosis, heterogeneity], axis=1).tolist()]
 
 
@@ -80,7 +80,7 @@ def test_an_empty_lesion_cannot_be_measured() -> None:
 
 def test_risk_is_the_stated_logistic_function() -> None:
     m = Measures(volume_ml=4.0, necrosis_share=0.3, oedema_heterogeneity=0.25)
-    logit = -0.75 + 0.9 * (np.log(4) - 0.1) / 1.4 + 1.1 * (0.3 - 0.17) / 0.17 + 1.7 * (0.25 - 0.17) / 0.09
+    logit = -0.75 + 0.9 * (np.log(4) - 0.15) / 1.4 + 1.1 * (0.3 - 0.16) / 0.17 + 1.7 * (0.25 - 0.18) / 0.1
     assert MECHANISM.logit(m) == pytest.approx(logit)
     assert MECHANISM.probability(m) == pytest.approx(1 / (1 + np.exp(-logit)))
     assert sum(MECHANISM.terms(m).values()) == pytest.approx(logit + 0.75)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from metastasis_brain import OBLIQUE, STRAIGHT, made_up_soil
 from scipy import ndimage
-from test_planting import LESION_LEVEL, LEVELS, made_up_brain
+from test_planting import LESION_LEVEL, made_up_brain
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
@@ -40,14 +40,19 @@ def test_a_visit_becomes_soil_healed_with_t1post_as_t1c_where_it_exists(tmp_path
     soil = read_soil(written_case(tmp_path, with_post))
     assert soil.contrast_agent == with_post
     assert not soil.grid.is_left_handed
-    spot = np.round(soil.grid.ijk_from_ras(soil_point(46, 32, 32))).astype(int)
-    around = tuple(slice(n - 1, n + 2) for n in spot[::-1])
-    t1 = LEVELS[WHITE][0]
-    assert soil.channels[0][around].mean() == pytest.approx(5000 - t1 if with_post else t1, rel=0.08)
-    assert soil.channels[1][around].mean() == pytest.approx(LEVELS[WHITE][2], rel=0.1)
-    assert LESION_LEVEL[2] > 1.5 * soil.channels[1][around].mean()
-    assert (soil.tissue[around] == WHITE).all()
+    lesion, healthy, fluid = (around(soil.grid, soil_point(i, 32, 32)) for i in (46, 18, 32))
+    t1c, flair = soil.channels
+    assert flair[lesion].mean() == pytest.approx(flair[healthy].mean(), rel=0.08)
+    assert flair[lesion].mean() < 0.75 * LESION_LEVEL[2], "the MS lesion is gone"
+    assert t1c[lesion].mean() == pytest.approx(t1c[healthy].mean(), rel=0.08)
+    assert (t1c[fluid].mean() > t1c[healthy].mean()) == with_post, "the made-up T1POST is a negative of T1"
+    assert (soil.tissue[lesion] == WHITE).all()
     assert not soil.channels[:, ~soil.brain].any()
+
+
+def around(grid: Grid, point_ras: np.ndarray) -> tuple[slice, ...]:
+    spot = np.round(grid.ijk_from_ras(point_ras)).astype(int)
+    return tuple(slice(n - 1, n + 2) for n in spot[::-1])
 
 
 def soil_point(i: int, j: int, k: int) -> np.ndarray:

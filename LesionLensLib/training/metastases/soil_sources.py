@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.phantom.anatomy import Anatomy, Tissue, build_anatomy
 from LesionLensLib.phantom.contrast import draw_channel
@@ -53,14 +54,16 @@ def open_ms_rows(data: Path) -> list[ManifestRow]:
 def read_soil(row: ManifestRow, seed: int = 0) -> Soil:
     """Read a visit with T1, T2, FLAIR and brain, heal its lesions, and return T1c and FLAIR at 1 mm.
 
-    T1POST, where the row has it, is T1c; else the plain T1 stands in. Raises `UserError` for a row of the test split.
+    The coils' shading is divided out. T1POST, where the row has it, is T1c; else the plain T1 stands in. Raises
+    `UserError` for a row of the test split.
     """
     if row.split == "test":
         raise UserError(f"{row.case} is a test case, not soil for training.", "Give rows of the train split only.")
     brain = read_brain(row)
     if row.has("T1POST"):
         post = resample(read_volume(row.files["T1POST"]), brain.grid).array
-        brain = replace(brain, channels=np.concatenate([brain.channels, post[None].astype(np.float32)]))
+        post = correct_bias(post, brain.brain, brain.grid.spacing_mm[::-1])
+        brain = replace(brain, channels=np.concatenate([brain.channels, post[None]]))
     healed = heal(brain, np.random.default_rng([seed, 11]))
     channels = np.stack([healed[-1] if row.has("T1POST") else healed[0], healed[CHANNELS.index("FLAIR")]])
     tissue = _calm_tissue(brain)
