@@ -80,10 +80,10 @@ def test_an_empty_lesion_cannot_be_measured() -> None:
 
 def test_risk_is_the_stated_logistic_function() -> None:
     m = Measures(volume_ml=4.0, necrosis_share=0.3, oedema_heterogeneity=0.25)
-    logit = -0.75 + 0.9 * (np.log(4) - 0.15) / 1.4 + 1.1 * (0.3 - 0.16) / 0.17 + 1.7 * (0.25 - 0.18) / 0.1
+    logit = -0.8 + 0.9 * (np.log(4) - 0.2) / 1.4 + 1.1 * (0.3 - 0.17) / 0.18 + 1.7 * (0.25 - 0.18) / 0.1
     assert MECHANISM.logit(m) == pytest.approx(logit)
     assert MECHANISM.probability(m) == pytest.approx(1 / (1 + np.exp(-logit)))
-    assert sum(MECHANISM.terms(m).values()) == pytest.approx(logit + 0.75)
+    assert sum(MECHANISM.terms(m).values()) == pytest.approx(logit + 0.8)
 
 
 def test_the_auc_of_the_stated_probability_on_2000_draws_is_the_computed_bayes_auc() -> None:
