@@ -45,7 +45,7 @@ class FailureMechanism:
     heterogeneity is that of the oedema within `margins`.
 
     Measured on 259 lesions of 160 patients in five real visits, painted ones and a phantom (default limits): event rate
-    0.40, best possible AUC 0.907; of volume alone 0.76, of necrosis alone 0.79, of heterogeneity alone 0.78. Every data
+    0.40, best possible AUC 0.907; of volume alone 0.75, of necrosis alone 0.79, of heterogeneity alone 0.78. Every data
     set states its own figures (`cohort.reachable`).
     """
 
