@@ -17,14 +17,18 @@ COLUMNS = (
 
 
 def manifest_records(data: Path) -> list[dict[str, str]]:
-    """Return one record a case with absolute paths; a patient's shape is left out where its images are for testing."""
+    """Return one record a case with absolute paths.
+
+    A mask alone is left out where the patient's images are there too: the shapes of a test patient must not be planted,
+    nor those of a labelled one before the network is judged on it.
+    """
     labelled = [(folder, "train") for folder in sorted((data / "train").iterdir())]
     labelled += [(folder, "test") for folder in sorted((data / "test_public").iterdir())]
-    tested = {folder.name for folder, split in labelled if split == "test"}
+    imaged = {folder.name for folder, _ in labelled}
     records = [_labelled(folder, split) for folder, split in labelled]
     records += [_native(folder) for folder in sorted((data / "native").iterdir())]
     masks = sorted((data / "lesion_masks_only").glob("*.nii.gz"))
-    return records + [_shape(path) for path in masks if path.name.removesuffix(".nii.gz") not in tested]
+    return records + [_shape(path) for path in masks if path.name.removesuffix(".nii.gz") not in imaged]
 
 
 def write_manifest(data: Path, path: Path, anatomy: Path | None = None) -> None:
