@@ -19,17 +19,21 @@ def normalize(array: NDArray[np.generic], mask: NDArray[np.generic]) -> NDArray[
     value in all of the brain, since neither has a scale.
     """
     inside = np.asarray(mask) != 0
-    values = np.asarray(array)[inside].astype(np.float64)
+    values = np.asarray(array)[inside]
     if values.size == 0:
         raise UserError("The brain mask is empty.", "Give a mask that marks the brain with 1 and all else with 0.")
-    low, high = np.percentile(values, CLIP_PERCENTILES)
-    values = np.clip(values, low, high)
-    deviation = values.std()
+    # Single precision holds every 16-bit value and takes a third of the time; the sums below are in double precision.
+    exact = np.can_cast(values.dtype, np.float32)
+    values = values.astype(np.float32 if exact else np.float64)
+    np.clip(values, *np.percentile(values, CLIP_PERCENTILES), out=values)
+    mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
     if not deviation > 1e-8 * max(1.0, float(np.abs(values).max())):
         raise UserError(
             "An image has the same value everywhere inside the brain.",
             "Check that the image is the right one and that the brain mask lies on it.",
         )
+    values -= mean
+    values /= deviation
     scores = np.zeros(inside.shape, dtype=np.float32)
-    scores[inside] = (values - values.mean()) / deviation
+    scores[inside] = values
     return scores

@@ -11,7 +11,8 @@ import numpy as np
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.write import write_volume
-from LesionLensLib.inference.normalize import CLIP_PERCENTILES, normalize
+from LesionLensLib.inference.normalize import CLIP_PERCENTILES
+from LesionLensLib.inference.prepared_channels import prepare_channels
 from LesionLensLib.phantom import make_head_phantom
 from Testing.Benchmarks.harness import Measured, Skipped, alternate, benchmark
 
@@ -22,7 +23,7 @@ def load(paths: list[Path]) -> np.ndarray:
     fine = volumes[0].grid.with_spacing((1.0, 1.0, 1.0))
     arrays = [resample(volume, fine).array for volume in volumes]
     head = arrays[0] > 0
-    return np.stack([normalize(array, head) for array in arrays])
+    return prepare_channels(arrays, head, fine.spacing_mm[::-1], "zscore-brain")
 
 
 @benchmark("load_vs_monai", "peer / ours", ">= 5")
