@@ -117,6 +117,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome/roc.py
   LesionLensLib/outcome/shrunk_gaussian.py
   LesionLensLib/outcome/typicality.py
+  LesionLensLib/outcome_card.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
   LesionLensLib/phantom/contrast.py

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.model_card import CARD_FILE, CARD_SCHEMA, EVIDENCE, MODEL_ID, Channel, Label, ModelCard, Weights
+from LesionLensLib.outcome_card import OUTCOME_FIELDS, OutcomeCard, WrongField, outcome_from_record
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLAIN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
@@ -17,6 +18,7 @@ TEXT_FIELDS = ("licence", "citation", "intended_use", "data_source", "descriptio
 KNOWN_FIELDS = {
     "schema", "id", "version", "title", "task", "network", "channel_def", "reference_role", "labels", "weights",
     "spacing_mm", "spacing_range_mm", "expects_skull_stripped", "threshold", "min_volume_ml", "evidence", *TEXT_FIELDS,
+    *OUTCOME_FIELDS,
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ def card_from_record(record: object, folder: Path) -> ModelCard:
         weights=_weights(record),
         folder=folder,
         **_optional(record),
+        outcome=_outcome(record),
         extra={name: value for name, value in record.items() if name not in KNOWN_FIELDS},
     )
 
@@ -71,6 +74,13 @@ def _optional(record: Mapping[str, Any]) -> dict[str, Any]:
             _wrong(f"evidence is not one of {', '.join(EVIDENCE)}")
         values["evidence"] = record["evidence"]
     return values
+
+
+def _outcome(record: Mapping[str, Any]) -> OutcomeCard | None:
+    try:
+        return outcome_from_record(record)
+    except WrongField as wrong:
+        _wrong(str(wrong))
 
 
 def _network(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,28 +13,27 @@ from LesionLensLib.errors import UserError
 JOB_SCHEMA = 1
 DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 MAX_SEED = 2**32 - 1
+FARTHEST_MM = 1e5
+# The largest that stand-ins for missing DICOM tags may be: weight of a body, dose, minutes from injection to scan.
+ASSUMED_LIMITS = {"assumed_weight_kg": 500.0, "assumed_dose_mbq": 5000.0, "assumed_uptake_minutes": 1440.0}
 RolePaths = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class SegmentJob:
-    """What `lesionlens segment` shall do; paths are text, volumes in ml, the threshold a probability.
+class CaseJob:
+    """What every job on the images of one case says; paths are text, `kind` names the command.
 
-    Where `threshold` or `min_volume_ml` is None the model card's value is used.
-    Raises `UserError` for values that no run could use: no input, a role given twice, a threshold outside 0..1, a
-    negative volume, a number that is not finite, a device name of unknown form.
+    Raises `UserError` for values that no run could use: no input, a role given twice, a transform without its image,
+    a seed that is no seed, a device name of unknown form.
     """
 
-    kind: ClassVar[str] = "segment"
+    kind: ClassVar[str] = ""
 
     inputs: RolePaths
     output: str
-    model: str = "rsanet-ms"
-    brain_mask: str | None = None
+    model: str
     transforms: RolePaths = ()
     register: bool = False
-    threshold: float | None = None
-    min_volume_ml: float | None = None
     device: str = "auto"
     seed: int = 0
     overwrite: bool = False
@@ -48,9 +47,9 @@ class SegmentJob:
             raise UserError("No input image was given.", "Give each channel as --input ROLE=PATH.")
         _check_text("output", self.output)
         _check_text("model", self.model)
-        if self.brain_mask is not None:
-            _check_text("brain_mask", self.brain_mask)
-        _check_numbers(self)
+        _check_seed(self.seed)
+        if not isinstance(self.device, str) or not DEVICE_PATTERN.fullmatch(self.device):
+            raise UserError(f"The device {self.device} is not known.", "Use auto, cpu, cuda or cuda:N.")
         for name in ("register", "overwrite", "scene", "lean"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"The job's {name} must be true or false.", "Correct the job file.")
@@ -66,6 +65,11 @@ class SegmentJob:
     def input_paths(self) -> dict[str, str]:
         """The path of each role."""
         return dict(self.inputs)
+
+    @property
+    def mask_paths(self) -> tuple[str, ...]:
+        """The paths of the masks the job names beside its images."""
+        return ()
 
     def to_json(self) -> str:
         """Return the job as JSON text; `from_json` restores an equal job."""
@@ -91,10 +95,85 @@ class SegmentJob:
         return cls(**values)
 
 
-JOB_KINDS = {SegmentJob.kind: SegmentJob}
+@dataclass(frozen=True)
+class SegmentJob(CaseJob):
+    """What `lesionlens segment` shall do; volumes in ml, the threshold a probability.
+
+    Where `threshold` or `min_volume_ml` is None the model card's value is used. Raises `UserError` as `CaseJob`, and
+    for a threshold outside 0..1 and a negative volume.
+    """
+
+    kind: ClassVar[str] = "segment"
+
+    model: str = "rsanet-ms"
+    brain_mask: str | None = None
+    threshold: float | None = None
+    min_volume_ml: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.brain_mask is not None:
+            _check_text("brain_mask", self.brain_mask)
+        if self.threshold is not None and not _is_number_in(self.threshold, 0.0, 1.0):
+            raise UserError(
+                f"The threshold {self.threshold} is not a probability.", "Give a number from 0 to 1, for example 0.5."
+            )
+        if self.min_volume_ml is not None and not _is_number_in(self.min_volume_ml, 0.0, 1e6):
+            raise UserError(
+                f"The smallest lesion volume {self.min_volume_ml} is not a volume in ml.",
+                "Give 0 or a positive number, for example 0.01.",
+            )
+
+    @property
+    def mask_paths(self) -> tuple[str, ...]:
+        """The path of the brain mask, if there is one."""
+        return () if self.brain_mask is None else (self.brain_mask,)
 
 
-def job_from_json(text: str) -> SegmentJob:
+@dataclass(frozen=True)
+class PredictJob(CaseJob):
+    """What `lesionlens predict` shall do: the outcome of the lesion in a mask, or at a point in RAS (mm).
+
+    The `assumed` values stand in for what a PET's DICOM files lack, and are noted with the result. Raises `UserError`
+    as `CaseJob`, where not exactly one of mask and point is given, and for assumed values that cannot be.
+    """
+
+    kind: ClassVar[str] = "predict"
+
+    model: str = "chmfl-sarcoma"
+    lesion_mask: str | None = None
+    center_ras: tuple[float, float, float] | None = None
+    assumed_weight_kg: float | None = None
+    assumed_dose_mbq: float | None = None
+    assumed_uptake_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.lesion_mask is None) == (self.center_ras is None):
+            told = "is given twice, as mask and as point" if self.center_ras is not None else "is not given"
+            raise UserError(
+                f"The place of the lesion {told}.", "Give either --mask lesion=PATH or --center R,A,S (mm)."
+            )
+        if self.lesion_mask is not None:
+            _check_text("lesion_mask", self.lesion_mask)
+        if self.center_ras is not None:
+            object.__setattr__(self, "center_ras", _point_ras(self.center_ras))
+        for name, highest in ASSUMED_LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not (_is_number_in(value, 0.0, highest) and value > 0):
+                words = name.replace("_", " ")
+                raise UserError(f"The {words} cannot be {value}.", f"Give a number above 0, at most {highest:g}.")
+
+    @property
+    def mask_paths(self) -> tuple[str, ...]:
+        """The path of the lesion mask, if there is one."""
+        return () if self.lesion_mask is None else (self.lesion_mask,)
+
+
+JOB_KINDS: dict[str, type[CaseJob]] = {job.kind: job for job in (SegmentJob, PredictJob)}
+
+
+def job_from_json(text: str) -> CaseJob:
     """Rebuild a job of any kind from its JSON text; raises `UserError` if it is not one."""
     record = _parse(text)
     kind = record.get("kind")
@@ -138,20 +217,19 @@ def _check_text(name: str, value: object) -> None:
         raise UserError(f"The job's {name} is empty or not text.", f"Give a {name.replace('_', ' ')}.")
 
 
-def _check_numbers(job: SegmentJob) -> None:
-    if job.threshold is not None and not _is_number_in(job.threshold, 0.0, 1.0):
-        raise UserError(
-            f"The threshold {job.threshold} is not a probability.", "Give a number from 0 to 1, for example 0.5."
-        )
-    if job.min_volume_ml is not None and not _is_number_in(job.min_volume_ml, 0.0, 1e6):
-        raise UserError(
-            f"The smallest lesion volume {job.min_volume_ml} is not a volume in ml.",
-            "Give 0 or a positive number, for example 0.01.",
-        )
-    if isinstance(job.seed, bool) or not isinstance(job.seed, int) or not 0 <= job.seed <= MAX_SEED:
-        raise UserError(f"The seed {job.seed} cannot be used.", f"Give a whole number from 0 to {MAX_SEED}.")
-    if not isinstance(job.device, str) or not DEVICE_PATTERN.fullmatch(job.device):
-        raise UserError(f"The device {job.device} is not known.", "Use auto, cpu, cuda or cuda:N.")
+def _check_seed(seed: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise UserError(f"The seed {seed} cannot be used.", f"Give a whole number from 0 to {MAX_SEED}.")
+
+
+def _point_ras(value: object) -> tuple[float, float, float]:
+    if (
+        not isinstance(value, (tuple, list))
+        or len(value) != 3
+        or not all(_is_number_in(part, -FARTHEST_MM, FARTHEST_MM) for part in value)
+    ):
+        raise UserError("The point of the lesion is not three numbers in mm.", "Write it as, for example, 12.5,-40,88.")
+    return float(value[0]), float(value[1]), float(value[2])
 
 
 def _is_number_in(value: object, low: float, high: float) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from LesionLensLib.outcome_card import OutcomeCard
+
 CARD_SCHEMA = 1
 CARD_FILE = "card.json"
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -58,7 +60,8 @@ class ModelCard:
 
     `spacing_mm` is the spacing of the network's own grid (i, j, k), `spacing_range_mm` the smallest and largest voxel
     edge of images it was made for, `min_volume_ml` the lesion volume below which findings are dropped by default.
-    `brain_mask` says in words how the brain is found where none is given.
+    `brain_mask` says in words how the brain is found where none is given. `outcome` is None for a model that only
+    segments; in one that predicts, `threshold` is the probability from which the event is the predicted class.
     """
 
     id: str
@@ -84,6 +87,7 @@ class ModelCard:
     intended_use: str = ""
     data_source: str = ""
     description: str = ""
+    outcome: OutcomeCard | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

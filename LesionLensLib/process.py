@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, LesionLensError, UserError
-from LesionLensLib.jobs import SegmentJob
+from LesionLensLib.jobs import CaseJob
 from LesionLensLib.results import RUN_TOKEN, remove_leftovers
 
 LOG_LINES = 200
@@ -49,7 +49,7 @@ class ChildRun:
 
     def __init__(
         self,
-        job: SegmentJob,
+        job: CaseJob,
         on_progress: OnProgress,
         on_finished: OnFinished,
         on_failed: OnFailed,

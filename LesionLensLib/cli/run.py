@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.jobs import SegmentJob, job_from_json
+from LesionLensLib.jobs import CaseJob, PredictJob, SegmentJob, job_from_json
 from LesionLensLib.progress import Progress
+
+# Kind of job -> module and function that runs it; only the one that is needed is imported.
+RUNNERS = {
+    SegmentJob.kind: ("LesionLensLib.inference.segment", "run_segment"),
+    PredictJob.kind: ("LesionLensLib.inference.predict", "run_predict"),
+}
+Runner = Callable[[CaseJob, Progress], dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `run`."""
-    parser.add_argument("job", metavar="JOB.json", help="a job as `SegmentJob.to_json` writes it")
+    parser.add_argument("job", metavar="JOB.json", help="a job as `to_json` of `SegmentJob` or `PredictJob` writes it")
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
@@ -25,11 +34,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     return run_job(job_from_json(text), progress, options.progress)
 
 
-def run_job(job: SegmentJob, progress: Progress, progress_mode: str) -> int:
+def run_job(job: CaseJob, progress: Progress, progress_mode: str) -> int:
     """Run a job to its end, tell `progress` what came out, and print a short table unless events are printed."""
-    from LesionLensLib.inference.segment import run_segment
-
-    report = run_segment(job, progress)
+    module, function = RUNNERS[job.kind]
+    runner = cast(Runner, getattr(importlib.import_module(module), function))
+    report = runner(job, progress)
     progress.result({"output": job.output, "report": report})
     if progress_mode != "json":
         print(results_table(Path(job.output), report))

@@ -11,6 +11,7 @@ from LesionLensLib.catalogue import load_weights
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.network import build_network
 from LesionLensLib.model_card import ModelCard
+from LesionLensLib.outcome_card import OutcomeCard
 
 FINAL_PREFIX = "final."
 FOLD_PREFIX = "fold."
@@ -32,15 +33,12 @@ class OutcomeNetworks:
 def load_outcome_networks(card: ModelCard) -> OutcomeNetworks:
     """Return the card's networks with their weights in fp32 on the CPU.
 
-    Raises `UserError` where the card describes another number or kind of networks than the weights file holds, and
-    `EnvironmentFault` where that file is damaged.
+    Raises `UserError` where the card predicts no outcome or describes another number or kind of networks than the
+    weights file holds, and `EnvironmentFault` where that file is damaged.
     """
+    ensemble = outcome_of(card).ensemble
+    members, folds = ensemble.members, ensemble.folds
     weights = load_weights(card)
-    ensemble = card.extra.get("ensemble", {"members": 1, "folds": 0})
-    try:
-        members, folds, views = (int(ensemble.get(name, 1)) for name in ("members", "folds", "views"))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UserError("The model card is wrong: ensemble.", "Get the model again.", str(error)) from error
     own = {n: t for n, t in weights.items() if not n.startswith((FINAL_PREFIX, FOLD_PREFIX))}
     others = [_below(weights, f"{FINAL_PREFIX}{member}.") for member in range(1, members)]
     final = tuple(_network(card, part) for part in (own, *others))
@@ -48,7 +46,16 @@ def load_outcome_networks(card: ModelCard) -> OutcomeNetworks:
         tuple(_network(card, _below(weights, f"{FOLD_PREFIX}{fold}.{member}.")) for member in range(members))
         for fold in range(folds)
     )
-    return OutcomeNetworks(final, by_fold, views)
+    return OutcomeNetworks(final, by_fold, ensemble.views)
+
+
+def outcome_of(card: ModelCard) -> OutcomeCard:
+    """Return what the card says about the outcome; raises `UserError` for a model that predicts none."""
+    if card.outcome is None:
+        raise UserError(
+            f"The model {card.id} predicts no outcome.", "Name an outcome model with --model (see lesionlens models)."
+        )
+    return card.outcome
 
 
 def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

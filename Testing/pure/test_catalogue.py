@@ -12,6 +12,16 @@ from tiny_model import tiny_card
 from LesionLensLib.catalogue import find_card, list_cards, models_root, read_card, verify_weights
 from LesionLensLib.errors import UserError
 from LesionLensLib.model_card import ModelCard
+from LesionLensLib.outcome.calibration import Calibration
+from LesionLensLib.outcome_card import Ensemble, SideFile
+
+OUTCOME: dict[str, Any] = {
+    "outcome": {"event": "lung metastasis", "classes": ["none", "lung metastasis"]},
+    "field_mm": [112, 112, 144],
+    "ensemble": {"members": 2, "folds": 6, "views": 8},
+    "calibration": Calibration("platt", 0.5, -0.1, (0.02, 0.0, 0.01), 42).to_dict(),
+    "typicality": {"file": "typicality.json", "sha256": "a" * 64},
+}
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> Path:
@@ -90,6 +100,54 @@ def test_a_wrong_card_is_refused_with_the_name_of_the_field(tmp_path: Path, chan
     folder = write_card(tmp_path / "model", tiny_card() | change)
     with pytest.raises(UserError, match=field):
         read_card(folder)
+
+
+def test_the_card_of_an_outcome_model_says_what_is_predicted_and_how(tmp_path: Path) -> None:
+    outcome = read_card(write_card(tmp_path / "model", tiny_card() | OUTCOME)).outcome
+    assert outcome is not None
+    assert (outcome.event, outcome.classes) == ("lung metastasis", ("none", "lung metastasis"))
+    assert (outcome.field_mm, outcome.ensemble) == ((112.0, 112.0, 144.0), Ensemble(2, 6, 8))
+    assert outcome.calibration is not None
+    assert outcome.calibration.apply(1.0) == pytest.approx(1 / (1 + 2.718281828**-0.4))
+    assert outcome.typicality == SideFile("typicality.json", "a" * 64)
+    assert read_card(write_card(tmp_path / "other", tiny_card())).outcome is None
+    least = {name: OUTCOME[name] for name in ("outcome", "field_mm")}
+    plain = read_card(write_card(tmp_path / "least", tiny_card() | least)).outcome
+    assert plain is not None
+    assert (plain.ensemble, plain.calibration, plain.typicality) == (Ensemble(1, 0, 1), None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"outcome": "metastasis"}, "outcome is not an object"),
+        ({"outcome": {"event": "", "classes": ["a", "b"]}}, "outcome.event"),
+        ({"outcome": {"event": "a", "classes": ["a"]}}, "outcome.classes"),
+        ({"outcome": {"event": "a", "classes": ["a", 1]}}, "outcome.classes"),
+        ({"field_mm": [112, 112]}, "field_mm"),
+        ({"field_mm": [112, 112, 0]}, "field_mm"),
+        ({"field_mm": None}, "field_mm"),
+        ({"ensemble": {"folds": -1}}, "ensemble.folds"),
+        ({"ensemble": {"members": 0}}, "ensemble.members"),
+        ({"ensemble": {"views": 9}}, "ensemble.views"),
+        ({"ensemble": {"member": 1}}, "ensemble has an unknown field member"),
+        ({"calibration": {"method": "magic"}}, "calibration .*method"),
+        ({"calibration": OUTCOME["calibration"] | {"slope": -1}}, "calibration .*slope"),
+        ({"typicality": {"file": "../typicality.json", "sha256": "a" * 64}}, "typicality.file"),
+        ({"typicality": {"file": "t.json", "sha256": "A" * 64}}, "typicality.sha256"),
+    ],
+)
+def test_a_wrong_outcome_card_is_refused_with_the_name_of_the_field(
+    tmp_path: Path, change: dict[str, Any], field: str
+) -> None:
+    folder = write_card(tmp_path / "model", tiny_card() | OUTCOME | change)
+    with pytest.raises(UserError, match=field):
+        read_card(folder)
+
+
+def test_fields_of_an_outcome_without_an_outcome_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ensemble is given, but no outcome"):
+        read_card(write_card(tmp_path / "model", tiny_card() | {"ensemble": {"members": 1}}))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\ufffe"])

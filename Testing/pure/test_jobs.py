@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.jobs import SegmentJob, job_from_json
+from LesionLensLib.jobs import PredictJob, SegmentJob, job_from_json
 
 FULL = SegmentJob(
     inputs=(("T1", "a b/t1.nii.gz"), ("FLAIR", "ü/flair.nii.gz")),
@@ -27,10 +27,40 @@ FULL = SegmentJob(
     lean=True,
 )
 
+FULL_PREDICTION = PredictJob(
+    inputs=(("PET", "a b/pet"), ("CT", "ü/ct.nii.gz")),
+    output="out",
+    model="own model",
+    transforms=(("PET", "pet.tfm"),),
+    register=True,
+    device="cpu",
+    seed=3,
+    overwrite=True,
+    scene=True,
+    lean=True,
+    center_ras=(12.5, -40.0, 88.0),
+    assumed_weight_kg=75.0,
+    assumed_dose_mbq=420.0,
+    assumed_uptake_minutes=105.0,
+)
+
 
 def test_a_job_with_every_field_set_survives_the_round_trip_through_json() -> None:
     assert SegmentJob.from_json(FULL.to_json()) == FULL
-    assert job_from_json(FULL.to_json()) == FULL
+    for job in (FULL, FULL_PREDICTION, PredictJob((("PET", "p"),), "out", lesion_mask="m.nii.gz")):
+        again = job_from_json(job.to_json())
+        assert again == job
+        assert type(again) is type(job)
+
+
+def test_a_prediction_needs_the_place_of_the_lesion_exactly_once() -> None:
+    inputs = (("PET", "p"),)
+    assert PredictJob(inputs, "out", center_ras=[1, 2, 3]).center_ras == (1.0, 2.0, 3.0)  # type: ignore[arg-type]
+    assert PredictJob(inputs, "out", lesion_mask="m").mask_paths == ("m",)
+    for places, told in (({}, "not given"), ({"lesion_mask": "m", "center_ras": (1.0, 2.0, 3.0)}, "twice")):
+        with pytest.raises(UserError, match=told) as caught:
+            PredictJob(inputs, "out", **places)  # type: ignore[arg-type]
+        assert "--center R,A,S" in caught.value.remedy
 
 
 def test_an_unknown_field_is_named_rather_than_ignored() -> None:
@@ -85,3 +115,27 @@ def test_values_no_run_could_use_are_refused_when_the_job_is_made(change: dict[s
     SegmentJob(**valid)
     with pytest.raises(UserError):
         SegmentJob(**(valid | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"center_ras": (1.0, 2.0)},
+        {"center_ras": (1.0, 2.0, math.nan)},
+        {"center_ras": "1,2,3"},
+        {"lesion_mask": " ", "center_ras": None},
+        {"assumed_weight_kg": 0.0},
+        {"assumed_weight_kg": 7000.0},
+        {"assumed_dose_mbq": -420.0},
+        {"assumed_uptake_minutes": math.inf},
+        {"assumed_uptake_minutes": True},
+        {"seed": 1.5},
+        {"device": "tpu"},
+        {"transforms": (("CT", "ct.tfm"),)},
+    ],
+)
+def test_a_prediction_refuses_what_no_run_could_use(change: dict[str, Any]) -> None:
+    valid: dict[str, Any] = {"inputs": (("PET", "p"),), "output": "o", "center_ras": (1.0, 2.0, 3.0)}
+    PredictJob(**valid)
+    with pytest.raises(UserError):
+        PredictJob(**(valid | change))
