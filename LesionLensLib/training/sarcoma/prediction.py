@@ -1,4 +1,4 @@
-"""What trained networks say about one patient, averaged over networks and mirrored copies, and how they outline."""
+"""What trained networks say about one patient of a training, and how well they outline the tumour."""
 
 from __future__ import annotations
 
@@ -12,28 +12,12 @@ from torch import Tensor, nn
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, resample
+from LesionLensLib.inference.outcome_pass import TUMOUR_THRESHOLD, OutcomeAnswer, ask_networks
 from LesionLensLib.inference.pet_ct_input import network_input
 from LesionLensLib.metrics import dice
 from LesionLensLib.training.sarcoma.augmentation import middle
 from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-
-# The plain view first, then mirrored along the axes of (N, C, D, H, W), across the limb before along it.
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (4,), (3,), (3, 4), (2,), (2, 4), (2, 3), (2, 3, 4))
-TUMOUR_THRESHOLD = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class CasePrediction:
-    """The mean logit of the event, and the tumour's probability (D, H, W) on the field of view where there is one."""
-
-    logit: float
-    tumour: NDArray[np.float32] | None
-
-    @property
-    def probability(self) -> float:
-        """The probability of the event, before any calibration."""
-        return float(1 / (1 + np.exp(-self.logit)))
 
 
 @dataclass(frozen=True)
@@ -51,23 +35,11 @@ def case_input(case: OutcomeCase, recipe: OutcomeRecipe) -> Tensor:
     return torch.from_numpy(values)[None]
 
 
-@torch.inference_mode()
 def predict_case(
     networks: Sequence[nn.Module], case: OutcomeCase, recipe: OutcomeRecipe, device: torch.device
-) -> CasePrediction:
+) -> OutcomeAnswer:
     """Return the mean over `networks`, put into evaluation mode, and the recipe's `views`; logits are averaged."""
-    x = case_input(case, recipe).to(device)
-    logits, maps = [], []
-    for network in networks:
-        network.eval()
-        for mirror in MIRRORS[: recipe.views]:
-            output = network(x.flip(mirror))
-            outcome = output.outcome.double()[0]
-            logits.append(float(outcome[1] - outcome[0]))
-            if output.mask is not None:
-                maps.append(output.mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0])
-    tumour = torch.stack(maps).mean(0).cpu().numpy() if maps else None
-    return CasePrediction(float(np.mean(logits)), tumour)
+    return ask_networks(networks, case_input(case, recipe).to(device), recipe.views)
 
 
 def tumour_dice(case: OutcomeCase, tumour: NDArray[np.float32], recipe: OutcomeRecipe) -> TumourDice:

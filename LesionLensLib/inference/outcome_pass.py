@@ -1,0 +1,78 @@
+"""What networks say about one lesion, averaged over networks and mirrored copies, and how they outline it.
+
+Training judges its held-out patients by the same function as `lesionlens predict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import special
+from torch import Tensor, nn
+
+from LesionLensLib.networks.chmfl import CHMFL
+from LesionLensLib.networks.resnet3d import ResNet3d
+
+# The plain view first, then mirrored along the axes of (N, C, D, H, W), across the limb before along it.
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (4,), (3,), (3, 4), (2,), (2, 4), (2, 3), (2, 3, 4))
+TUMOUR_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeAnswer:
+    """The mean logit of the event, and the lesion's probability (D, H, W) on the field of view where there is one."""
+
+    logit: float
+    tumour: NDArray[np.float32] | None
+
+    @property
+    def probability(self) -> float:
+        """The probability of the event, before any calibration."""
+        return float(special.expit(self.logit))
+
+
+@torch.inference_mode()
+def ask_networks(networks: Sequence[nn.Module], x: Tensor, views: int = 1, outline: bool = True) -> OutcomeAnswer:
+    """Return the mean over `networks`, put into evaluation mode, and `views` of `x` (1, C, D, H, W), on its device.
+
+    Logits are averaged, and so are the outlines; without `outline` a network that can answers without making one.
+    """
+    logits, maps = [], []
+    for network in networks:
+        network.eval()
+        for mirror in MIRRORS[:views]:
+            outcome, mask = _answer(network, x.flip(mirror), outline)
+            logits.append(float(outcome[0, 1].double() - outcome[0, 0].double()))
+            if mask is not None:
+                maps.append(mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0])
+    tumour = torch.stack(maps).mean(0).cpu().numpy() if maps else None
+    return OutcomeAnswer(float(np.mean(logits)), tumour)
+
+
+@torch.inference_mode()
+def feature_vectors(networks: Sequence[nn.Module], x: Tensor) -> NDArray[np.float64] | None:
+    """Return what enters the last layers of each network, `(K, p)`, for the plain view of `x`; None if unknown."""
+    rows = [_features(network.eval(), x) for network in networks]
+    if not rows or any(row is None for row in rows):
+        return None
+    return np.stack([row[0].double().cpu().numpy() for row in rows if row is not None])
+
+
+def _answer(network: nn.Module, x: Tensor, outline: bool) -> tuple[Tensor, Tensor | None]:
+    """Return the logits (1, 2) of outcome and (1, 2, D, H, W) of lesion, None where there are none."""
+    if not outline and isinstance(network, CHMFL):
+        return network.outcome_logits(x), None
+    output = network(x)
+    return (output, None) if isinstance(output, Tensor) else (output.outcome, output.mask if outline else None)
+
+
+def _features(network: nn.Module, x: Tensor) -> Tensor | None:
+    if isinstance(network, CHMFL):
+        return network.head.vector(network.encode(x))
+    if isinstance(network, ResNet3d):
+        return network.features(x).mean((2, 3, 4))
+    return None
