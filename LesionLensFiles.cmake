@@ -57,6 +57,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
   LesionLensLib/inference/outcome_network.py
+  LesionLensLib/inference/outcome_pass.py
   LesionLensLib/inference/passes.py
   LesionLensLib/inference/pet_ct_input.py
   LesionLensLib/inference/pet_ct_normalize.py
@@ -190,6 +191,16 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_anatomy.py
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/open_sarcoma.py
+  LesionLensLib/training/outcome/__init__.py
+  LesionLensLib/training/outcome/baselines.py
+  LesionLensLib/training/outcome/kind.py
+  LesionLensLib/training/outcome/labelled.py
+  LesionLensLib/training/outcome/parts.py
+  LesionLensLib/training/outcome/predictions.py
+  LesionLensLib/training/outcome/row.py
+  LesionLensLib/training/outcome/study.py
+  LesionLensLib/training/outcome/study_recipe.py
+  LesionLensLib/training/outcome/tables.py
   LesionLensLib/training/outcome_folds.py
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
@@ -204,16 +215,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/sarcoma/cases.py
   LesionLensLib/training/sarcoma/export.py
   LesionLensLib/training/sarcoma/fusion.py
-  LesionLensLib/training/sarcoma/parts.py
+  LesionLensLib/training/sarcoma/kind.py
   LesionLensLib/training/sarcoma/prediction.py
-  LesionLensLib/training/sarcoma/predictions.py
   LesionLensLib/training/sarcoma/radiomics.py
   LesionLensLib/training/sarcoma/radiomics_features.py
   LesionLensLib/training/sarcoma/recipe.py
-  LesionLensLib/training/sarcoma/row.py
-  LesionLensLib/training/sarcoma/study.py
   LesionLensLib/training/sarcoma/suv_max.py
-  LesionLensLib/training/sarcoma/tables.py
   LesionLensLib/training/sarcoma/trainer.py
   LesionLensLib/training/schedule.py
   LesionLensLib/training/settings.py

@@ -59,10 +59,11 @@ def _train_segmentation(
 def _train_outcome(
     settings: dict[str, Any], rows: Sequence[ManifestRow], folder: Path, options: argparse.Namespace, progress: Progress
 ) -> None:
+    from LesionLensLib.training.outcome.study import run_study
+    from LesionLensLib.training.sarcoma.kind import SarcomaKind
     from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-    from LesionLensLib.training.sarcoma.study import run_outcome_training
 
     recipe = OutcomeRecipe.from_dict(settings)
     if options.folds is not None:
         recipe = replace(recipe, folds=options.folds)
-    run_outcome_training(recipe, rows, folder, options.device, progress, options.row or (), options.part or ())
+    run_study(SarcomaKind(), recipe, rows, folder, options.device, progress, options.row or (), options.part or ())

@@ -11,10 +11,11 @@ from scipy import ndimage
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.outcome.roc import auc
-from LesionLensLib.training.sarcoma.baselines import make_baseline, train_baseline
+from LesionLensLib.training.outcome.baselines import train_baseline
+from LesionLensLib.training.outcome.parts import plan_folds, plan_parts
+from LesionLensLib.training.outcome.predictions import read_predictions
+from LesionLensLib.training.sarcoma.baselines import make_baseline
 from LesionLensLib.training.sarcoma.fusion import fuse
-from LesionLensLib.training.sarcoma.parts import plan_folds, plan_parts
-from LesionLensLib.training.sarcoma.predictions import read_predictions
 from LesionLensLib.training.sarcoma.radiomics import Radiomics
 from LesionLensLib.training.sarcoma.radiomics_features import case_features, mirp_features
 from LesionLensLib.training.sarcoma.suv_max import SuvMax, suv_max
@@ -50,7 +51,7 @@ def test_the_outcome_of_a_held_out_patient_has_no_say_in_his_prediction(
         ManifestRow(r.case, r.patient, r.split, "10"[int(r.label)], r.files) if r.case in part.test else r for r in rows
     ]
     for table, name in ((rows, "as-is"), (turned, "turned")):
-        train_baseline("suvmax", table, [part], tmp_path / name, 0)
+        train_baseline(SuvMax, table, [part], tmp_path / name, 0)
     one, other = (read_predictions(tmp_path / name / "fold-0" / "predictions.csv") for name in ("as-is", "turned"))
     assert [p.probability for p in one] == [p.probability for p in other]
     assert [p.outcome for p in one] == [1 - p.outcome for p in other]

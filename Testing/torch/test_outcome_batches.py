@@ -10,9 +10,10 @@ from sarcoma_cases import place_ras, write_patients
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.manifest import ManifestRow
+from LesionLensLib.training.outcome.labelled import labelled_rows
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case, middle
 from LesionLensLib.training.sarcoma.batches import OutcomeBatches
-from LesionLensLib.training.sarcoma.cases import OutcomeCase, labelled_rows, read_case
+from LesionLensLib.training.sarcoma.cases import OutcomeCase, read_case
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
 
 REPOSITORY = Path(__file__).resolve().parents[2]

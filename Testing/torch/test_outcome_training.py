@@ -19,16 +19,17 @@ from LesionLensLib.inference.outcome_network import load_outcome_networks
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.networks.chmfl import ChmflOutput
 from LesionLensLib.progress import SilentProgress
+from LesionLensLib.training.outcome.parts import Part, choose_parts, plan_folds, plan_parts
+from LesionLensLib.training.outcome.predictions import Prediction, read_predictions, write_predictions
+from LesionLensLib.training.outcome.study import run_study
+from LesionLensLib.training.outcome.tables import row_figures, write_metrics
 from LesionLensLib.training.sarcoma import trainer
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation
 from LesionLensLib.training.sarcoma.batches import OutcomeBatches
 from LesionLensLib.training.sarcoma.cases import OutcomeCase, read_case
-from LesionLensLib.training.sarcoma.parts import Part, choose_parts, plan_folds, plan_parts
+from LesionLensLib.training.sarcoma.kind import SarcomaKind
 from LesionLensLib.training.sarcoma.prediction import predict_case, tumour_dice
-from LesionLensLib.training.sarcoma.predictions import Prediction, read_predictions, write_predictions
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-from LesionLensLib.training.sarcoma.study import run_outcome_training
-from LesionLensLib.training.sarcoma.tables import RowPredictions, row_figures, write_metrics
 from LesionLensLib.training.sarcoma.trainer import batch_loss, learning_rate, make_state, train_network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -177,8 +178,11 @@ def test_the_table_compares_every_row_with_the_plain_suvmax(tmp_path: Path) -> N
     outcomes = [0, 0, 0, 0, 1, 1, 1, 1]
     network = said([-3, -2, -1, 0.5, 0.4, 1, 2, 3], outcomes)
     simple = said([-3, 2, -1, 0.5, 0.4, 1, -2, 3], outcomes)
-    rows = [RowPredictions("chmfl", network, ()), RowPredictions("suvmax", simple, simple)]
-    record = write_metrics(rows, tmp_path / "metrics.csv")
+    rows = {
+        "chmfl": {"cross-validation": network},
+        "suvmax": {"cross-validation": simple, "public-test": simple},
+    }
+    record = write_metrics(rows, tmp_path / "metrics.csv", "suvmax")
     assert record["chmfl"]["cross-validation"]["auc"]["value"] == pytest.approx(15 / 16)
     assert record["chmfl"]["cross-validation"]["accuracy"]["value"] == pytest.approx(7 / 8)
     gained = record["chmfl"]["cross-validation"]["auc_minus_suvmax"]
@@ -224,7 +228,7 @@ STUDY = replace(
 def study(rows: list[ManifestRow], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study."""
     folder = tmp_path_factory.mktemp("study") / "out"
-    run_outcome_training(STUDY, rows, folder, "cpu", SilentProgress())
+    run_study(SarcomaKind(), STUDY, rows, folder, "cpu", SilentProgress())
     return folder
 
 
@@ -255,9 +259,9 @@ def test_a_study_stopped_anywhere_ends_as_if_it_had_not_been(
     study: Path, rows: list[ManifestRow], tmp_path: Path, reports: int
 ) -> None:
     with pytest.raises(Cancelled):
-        run_outcome_training(STUDY, rows, tmp_path / "out", "cpu", _StopAfter(reports))
+        run_study(SarcomaKind(), STUDY, rows, tmp_path / "out", "cpu", _StopAfter(reports))
     assert not (tmp_path / "out" / "card.json").exists()
-    run_outcome_training(STUDY, rows, tmp_path / "out", "cpu", SilentProgress())
+    run_study(SarcomaKind(), STUDY, rows, tmp_path / "out", "cpu", SilentProgress())
     assert all_weights(tmp_path / "out") == all_weights(study)
     for name in ("predictions.csv", "metrics.csv", "card.json"):
         assert (tmp_path / "out" / name).read_text() == (study / name).read_text()
@@ -297,14 +301,14 @@ def test_a_study_is_not_continued_with_other_settings_or_cases(study: Path, rows
     faster, reseeded = replace(STUDY, learning_rate=0.02), replace(STUDY, seed=5)
     for recipe, cases in ((faster, rows), (STUDY, rows[:-1]), (reseeded, rows)):
         with pytest.raises(UserError, match="other cases or settings"):
-            run_outcome_training(recipe, cases, study, "cpu", SilentProgress())
+            run_study(SarcomaKind(), recipe, cases, study, "cpu", SilentProgress())
     assert all_weights(study) == before
     with pytest.raises(UserError, match="has no row vnet"):
-        run_outcome_training(STUDY, rows, study, "cpu", SilentProgress(), ["vnet"])
+        run_study(SarcomaKind(), STUDY, rows, study, "cpu", SilentProgress(), ["vnet"])
 
 
 def test_a_single_part_of_a_single_row_can_be_trained_on_its_own(rows: list[ManifestRow], tmp_path: Path) -> None:
-    run_outcome_training(STUDY, rows, tmp_path, "cpu", SilentProgress(), ["pet"], ["fold-1"])
+    run_study(SarcomaKind(), STUDY, rows, tmp_path, "cpu", SilentProgress(), ["pet"], ["fold-1"])
     trained = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.safetensors"))
     assert trained == ["rows/pet/fold-1/member-0.safetensors"]
     assert not (tmp_path / "predictions.csv").exists()

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from LesionLensLib.inference.outcome_network import FINAL_PREFIX, FOLD_PREFIX
 from LesionLensLib.training.export import write_model
-from LesionLensLib.training.sarcoma.parts import Part
+from LesionLensLib.training.outcome.parts import Part
+from LesionLensLib.training.outcome.row import RowTraining
+from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-from LesionLensLib.training.sarcoma.row import RowTraining
 
 
-def export_row(training: RowTraining, folds: Sequence[Part], final: Part, folder: Path) -> None:
+def export_row(
+    training: RowTraining[OutcomeRecipe, OutcomeCase], folds: Sequence[Part], final: Part, folder: Path
+) -> None:
     """Write weights and card; the networks of `folds` are left out where the recipe does not ship them."""
     tensors: dict[str, Tensor] = {}
     for member, weights in enumerate(training.weights(final)):

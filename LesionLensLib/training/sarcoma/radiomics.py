@@ -10,7 +10,7 @@ import numpy as np
 
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.manifest import ManifestRow
-from LesionLensLib.training.sarcoma.baselines import Floats, Labels, Said
+from LesionLensLib.training.outcome.baselines import Floats, Labels, Said
 from LesionLensLib.training.sarcoma.radiomics_features import case_features
 
 IMAGES: Mapping[str, tuple[str, ...]] = {

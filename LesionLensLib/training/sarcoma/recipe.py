@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.field_of_view import PAPER_BOX_MM, FieldOfView
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS
 from LesionLensLib.networks.chmfl_variants import VARIANTS
-from LesionLensLib.outcome.bootstrap import REPEATS
-from LesionLensLib.training.outcome_folds import FOLDS
+from LesionLensLib.training.outcome.study_recipe import StudyRecipe
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation
-from LesionLensLib.training.settings import checked_settings, read_settings
 
 TASK = "outcome"
 SCHEDULES = ("constant", "cosine")
@@ -21,8 +19,8 @@ PRECISIONS = ("fp32", "bf16")
 BASELINES = ("suvmax", "radiomics-pet", "radiomics-pet-ct", "radiomics-pet-t1")
 
 
-@dataclass(frozen=True)
-class OutcomeRecipe:
+@dataclass(frozen=True, kw_only=True)
+class OutcomeRecipe(StudyRecipe):
     """How CHMFL is trained; the defaults are the paper's plain recipe (Peng et al., section II.E).
 
     That is Adam at a constant 1e-4, batches of one patient, 200 epochs of 40 patients, w = 0.5, 1 mm voxels, contrast
@@ -30,12 +28,10 @@ class OutcomeRecipe:
 
     For `pretrain_steps` of the steps only the tumour's outline is learned (w = 1). `balanced` draws patients with and
     without the event in turn. `averaging` > 0 takes the running average of the weights. `views` mirrored copies of a
-    case, up to 8, are averaged at prediction; `members` networks of different seeds are. `rows` are named changes of
-    these settings, each trained on the same folds; the one called `shipped`, the first by default, becomes the model,
-    with the networks of the folds where `ship_folds`. `baselines` are rows without a network; `bootstrap` is how
-    many draws stand behind an interval. `card` is what the model
-    card says beyond what the training knows.
+    case, up to 8, are averaged at prediction. The first row is shipped where `shipped` is not set.
     """
+
+    NESTED: ClassVar[Mapping[str, type[Any]]] = {"augmentation": OutcomeAugmentation}
 
     task: str = TASK
     network: str = "chmfl"
@@ -43,7 +39,6 @@ class OutcomeRecipe:
     spacing_mm: float = 1.0
     field_mm: tuple[float, float, float] = PAPER_BOX_MM
     normalization: str = "petct-contrast"
-    folds: int = FOLDS
     w: float = 0.5
     reduction: str = "mean"
     dice_weight: float = 0.0
@@ -59,28 +54,18 @@ class OutcomeRecipe:
     clip_norm: float = 0.0
     averaging: float = 0.0
     views: int = 1
-    members: int = 1
-    seed: int = 0
     augmentation: OutcomeAugmentation = field(default_factory=OutcomeAugmentation)
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    shipped: str = ""
-    ship_folds: bool = True
-    baselines: tuple[str, ...] = ()
-    bootstrap: int = REPEATS
-    card: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("task", self.task, (TASK,)),
-            ("network", self.network, tuple(VARIANTS)),
-            ("normalization", self.normalization, tuple(NORMALIZATIONS)),
-            ("schedule", self.schedule, SCHEDULES),
-            ("precision", self.precision, PRECISIONS),
-            ("shipped", self.shipped, ("", *self.rows)),
-            *(("baselines", baseline, BASELINES) for baseline in self.baselines),
-        ):
-            if value not in known:
-                raise UserError(f"The recipe's {name} is {value!r}.", f"Use one of: {', '.join(filter(None, known))}.")
+        self.check_names(
+            task=(self.task, (TASK,)),
+            network=(self.network, tuple(VARIANTS)),
+            normalization=(self.normalization, tuple(NORMALIZATIONS)),
+            schedule=(self.schedule, SCHEDULES),
+            precision=(self.precision, PRECISIONS),
+        )
+        for baseline in self.baselines:
+            self.check_names(baselines=(baseline, BASELINES))
         if not 0 <= self.w <= 1 or not 0 <= self.pretrain_steps <= self.steps or min(self.batch, self.members) < 1:
             raise UserError(
                 "The recipe has a number that cannot be.",
@@ -115,43 +100,7 @@ class OutcomeRecipe:
             return 0.0
         return 1.0 if step < self.pretrain_steps else self.w
 
-    def row_names(self) -> tuple[str, ...]:
-        """Return the names of the rows that are networks, the shipped one first."""
-        names = tuple(self.rows) or (self.network,)
-        first = self.shipped or names[0]
-        return (first, *(name for name in names if name != first))
-
-    def row(self, name: str) -> OutcomeRecipe:
-        """Return the recipe of one row alone."""
-        changes = dict(self.rows.get(name, {}))
-        where = f"row {name} of the recipe"
-        for nested in ("augmentation", "options"):
-            if nested in changes:
-                changes[nested] = {**self.to_dict()[nested], **changes[nested]}
-        values = _values({**changes}, where)
-        return replace(self, **{**values, "rows": {}, "shipped": "", "baselines": ()})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for YAML and JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> OutcomeRecipe:
-        """Rebuild a recipe; raises `UserError` for a setting that does not exist, in a row too."""
-        recipe = cls(**_values(record, "recipe"))
-        for name in recipe.rows:
-            recipe.row(name)
-        return recipe
-
-    @classmethod
-    def read(cls, path: Path) -> OutcomeRecipe:
-        """Read a YAML recipe; raises `UserError` when it is missing or not a mapping of settings."""
-        return cls.from_dict(read_settings(path))
-
-
-def _values(record: dict[str, Any], where: str) -> dict[str, Any]:
-    values = checked_settings(record, OutcomeRecipe, where)
-    if "augmentation" in values and not isinstance(values["augmentation"], OutcomeAugmentation):
-        settings = checked_settings(values["augmentation"], OutcomeAugmentation, f"augmentation of the {where}")
-        values["augmentation"] = OutcomeAugmentation(**settings)
-    return values
+    @property
+    def only_row(self) -> str:
+        """What the row is called where the recipe names none."""
+        return self.network

@@ -10,7 +10,7 @@ from LesionLensLib.images import read_volume
 from LesionLensLib.images.lesion_mask import read_lesion_mask
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.fit_calibration import fit_method
-from LesionLensLib.training.sarcoma.baselines import Floats, Labels, Said
+from LesionLensLib.training.outcome.baselines import Floats, Labels, Said
 
 
 class SuvMax:

@@ -10,6 +10,8 @@ from pathlib import Path
 from LesionLensLib.errors import UserError
 
 PREDICTIONS_FILE = "predictions.csv"
+BESIDE_FILE = "beside.csv"
+"""What a part says about cases beside its held-out ones."""
 
 
 @dataclass(frozen=True)

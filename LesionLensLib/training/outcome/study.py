@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 
@@ -16,15 +16,19 @@ from LesionLensLib.inference.device import choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.export import draw_losses, write_report
+from LesionLensLib.training.outcome.baselines import train_baseline
+from LesionLensLib.training.outcome.kind import CaseT, ModelKind, RecipeT
+from LesionLensLib.training.outcome.parts import Part, choose_parts
+from LesionLensLib.training.outcome.predictions import (
+    BESIDE_FILE,
+    PREDICTIONS_FILE,
+    Prediction,
+    read_predictions,
+    write_predictions,
+)
+from LesionLensLib.training.outcome.row import RowTraining
+from LesionLensLib.training.outcome.tables import Scopes, write_metrics
 from LesionLensLib.training.outcome_folds import FoldPlan
-from LesionLensLib.training.sarcoma.baselines import train_baseline
-from LesionLensLib.training.sarcoma.cases import OutcomeCase, labelled_rows, read_case
-from LesionLensLib.training.sarcoma.export import export_row
-from LesionLensLib.training.sarcoma.parts import Part, choose_parts, plan_folds, plan_parts
-from LesionLensLib.training.sarcoma.predictions import PREDICTIONS_FILE, read_predictions, write_predictions
-from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-from LesionLensLib.training.sarcoma.row import RowTraining
-from LesionLensLib.training.sarcoma.tables import RowPredictions, write_metrics
 
 ROWS_FOLDER = "rows"
 PLAN_FILE = "study.json"
@@ -32,23 +36,19 @@ RECIPE_FILE = "recipe.json"
 
 
 @dataclass(eq=False)
-class Study:
+class Study(Generic[RecipeT, CaseT]):
     """A recipe, its labelled cases and parts, and the folder in which everything is kept."""
 
-    recipe: OutcomeRecipe
+    kind: ModelKind[RecipeT, CaseT]
+    recipe: RecipeT
     rows: Sequence[ManifestRow]
     plan: FoldPlan | None
     folder: Path
     device: torch.device
     progress: Progress
     parts: tuple[Part, ...]
-    _cases: dict[tuple[Any, ...], dict[str, OutcomeCase]] = field(default_factory=dict)
+    _cases: dict[Hashable, dict[str, CaseT]] = field(default_factory=dict)
     _done: float = 0.0
-
-    @property
-    def folds(self) -> tuple[Part, ...]:
-        """The parts that are folds of the cross-validation."""
-        return tuple(part for part in self.parts if part.name.startswith("fold-"))
 
     def run(self, row_names: Sequence[str], part_names: Sequence[str]) -> None:
         """Train the chosen parts of the chosen rows; raises `UserError` for a name that is not known."""
@@ -63,55 +63,61 @@ class Study:
             training = self.training(name, share)
             for part in parts:
                 # A final model is of use only where it is shipped, unless it is asked for by name.
-                if part.test or name == self.recipe.row_names()[0] or part_names:
+                if part.test or part_names or name == self.chosen():
                     training.run(part)
                 self._done += share
+        chosen = self.chosen()
+        if chosen in rows and not part_names and not self.finished(str(chosen)):
+            for part in self.parts:
+                self.training(str(chosen)).run(part)
 
     def _run_baseline(self, name: str, parts: Sequence[Part]) -> None:
         self.progress.update("train", self._done, name)
         try:
-            train_baseline(name, self.rows, parts, self.row_folder(name), self.recipe.seed)
+            make = partial(self.kind.make_baseline, name)
+            train_baseline(make, self.rows, parts, self.row_folder(name), self.recipe.seed)
         except EnvironmentFault as fault:
             # The networks need hours and no such library: they go on, and the table lacks this row.
             self.progress.warn(f"row {name} is left out. {fault.message} {fault.remedy}")
 
-    def training(self, name: str, share: float = 0.0) -> RowTraining:
+    def training(self, name: str, share: float = 0.0) -> RowTraining[RecipeT, CaseT]:
         """Return the training of one network row; `share` is what each of its parts is of the whole work."""
         recipe = self.recipe.row(name)
         folder = self.row_folder(name)
         _keep_unchanged(folder / RECIPE_FILE, recipe.to_dict(), f"row {name}")
-        steps = recipe.steps * recipe.members
+        steps = self.kind.steps(recipe, len(self.parts[0].train)) * recipe.members
 
         def tell(text: str, step: int) -> None:
             self.progress.update("train", min(0.99, self._done + share * step / max(1, steps)), f"{name}: {text}")
 
-        return RowTraining(recipe, folder, self._read(recipe), self.device, tell)
+        return RowTraining(self.kind, recipe, folder, self._read(recipe), self.device, tell)
 
     def row_folder(self, name: str) -> Path:
         """Where everything of one row lies."""
         return self.folder / ROWS_FOLDER / name
 
-    def finished(self, name: str, parts: Sequence[Part]) -> bool:
-        """Whether a row has been trained and judged on all of `parts`."""
-        return all(self._said(name, part).exists() for part in parts)
+    def finished(self, name: str) -> bool:
+        """Whether a row has been trained and judged on all parts."""
+        return all((self.row_folder(name) / part.name / PREDICTIONS_FILE).exists() for part in self.parts)
 
-    def _said(self, name: str, part: Part) -> Path:
-        return self.row_folder(name) / part.name / PREDICTIONS_FILE
-
-    def predictions(self) -> list[RowPredictions]:
-        """Return the held-out predictions of every row that has all its folds, and of the public test where made."""
-        others = [part for part in self.parts if part.test and part not in self.folds]
-        found = []
+    def predictions(self) -> dict[str, Scopes]:
+        """Return what every row said so far, by scope; a scope is complete or left out."""
+        found: dict[str, Scopes] = {}
         for name in (*self.recipe.row_names(), *self.recipe.baselines):
-            said = [
-                tuple(one for part in group for one in read_predictions(self._said(name, part)))
-                if self.finished(name, group)
-                else ()
-                for group in (self.folds, others)
-            ]
-            if any(said):
-                found.append(RowPredictions(name, said[0], said[1]))
+            said = self.kind.scopes(
+                self.parts, partial(self._said, name, PREDICTIONS_FILE), partial(self._said, name, BESIDE_FILE)
+            )
+            if any(said.values()):
+                found[name] = {scope: predictions for scope, predictions in said.items() if predictions}
         return found
+
+    def chosen(self) -> str | None:
+        """Return the row that becomes the model, None as long as that is not known."""
+        return self.kind.choose(self.recipe, self.predictions())
+
+    def _said(self, name: str, file: str, part: Part) -> tuple[Prediction, ...]:
+        path = self.row_folder(name) / part.name / file
+        return read_predictions(path) if path.exists() else ()
 
     def _chosen_rows(self, names: Sequence[str]) -> tuple[str, ...]:
         known = (*self.recipe.row_names(), *self.recipe.baselines)
@@ -120,37 +126,39 @@ class Study:
                 raise UserError(f"The recipe has no row {name}.", f"Use one of: {', '.join(known)}.")
         return tuple(names) or known
 
-    def _read(self, recipe: OutcomeRecipe) -> dict[str, OutcomeCase]:
+    def _read(self, recipe: RecipeT) -> dict[str, CaseT]:
         """Read the cases as a row needs them, once for rows that need the same."""
-        view = recipe.field_of_view
-        size_mm = [n * view.spacing_mm for n in view.size]
-        margin = math.ceil(recipe.augmentation.margin_mm(size_mm) / view.spacing_mm)
-        key = (recipe.roles, view, margin)
+        key = self.kind.box(recipe)
         if key not in self._cases:
             self._cases.clear()  # rows of other boxes come later; two sets at 1 mm would not fit a desk's memory
             self.progress.update("data", self._done, f"reading {len(self.rows)} cases")
-            self._cases[key] = {row.case: read_case(row, recipe.roles, view, margin) for row in self.rows}
+            self._cases[key] = self.kind.read_cases(recipe, self.rows)
         return self._cases[key]
 
 
 def open_study(
-    recipe: OutcomeRecipe, rows: Sequence[ManifestRow], folder: Path, device: str, progress: Progress
-) -> Study:
+    kind: ModelKind[RecipeT, CaseT],
+    recipe: RecipeT,
+    rows: Sequence[ManifestRow],
+    folder: Path,
+    device: str,
+    progress: Progress,
+) -> Study[RecipeT, CaseT]:
     """Return the study in `folder`, begun now or before.
 
     Raises `UserError` for cases without outcome, and where the folder was begun with other cases, folds or settings.
     """
-    roles = dict.fromkeys(role for name in recipe.row_names() for role in recipe.row(name).roles)
-    labelled = labelled_rows(rows, tuple(roles))
-    plan = plan_folds(labelled, recipe.folds, recipe.seed)
+    labelled = kind.labelled(recipe, rows)
+    plan, parts = kind.plan(recipe, labelled)
     cases = [{"case": row.case, "patient": row.patient, "label": row.label, "split": row.split} for row in labelled]
     _keep_unchanged(folder / PLAN_FILE, {"cases": cases, "plan": plan.to_dict() if plan else None}, "study")
     chosen = torch.device(choose_device(device).device)
-    return Study(recipe, labelled, plan, folder, chosen, progress, plan_parts(labelled, plan))
+    return Study(kind, recipe, labelled, plan, folder, chosen, progress, parts)
 
 
-def run_outcome_training(
-    recipe: OutcomeRecipe,
+def run_study(
+    kind: ModelKind[RecipeT, CaseT],
+    recipe: RecipeT,
     rows: Sequence[ManifestRow],
     folder: Path,
     device: str,
@@ -160,33 +168,33 @@ def run_outcome_training(
 ) -> dict[str, Any]:
     """Train what is still missing of the chosen rows and parts, then write tables, report and, if complete, the model.
 
-    In `folder`: `predictions.csv` and `public-predictions.csv` of the shipped row, `metrics.csv` with all rows,
-    `training-report.json`, `loss.png`, `weights.safetensors`, `card.json`, and `rows/` with everything of every row.
+    In `folder`: the predictions of the chosen row by scope, `metrics.csv` with all rows, `training-report.json`,
+    `loss.png`, `weights.safetensors`, `card.json`, and `rows/` with everything of every row.
     """
-    study = open_study(recipe, rows, folder, device, progress)
+    study = open_study(kind, recipe, rows, folder, device, progress)
     study.run(row_names, part_names)
     said = study.predictions()
-    figures = write_metrics(said, folder / "metrics.csv", recipe.bootstrap)
-    shipped = recipe.row_names()[0]
-    for row in said:
-        if row.name == shipped:
-            for predictions, name in ((row.held_out, PREDICTIONS_FILE), (row.public, f"public-{PREDICTIONS_FILE}")):
-                if predictions:
-                    write_predictions(predictions, folder / name)
-    training = study.training(shipped)
+    figures = write_metrics(said, folder / "metrics.csv", kind.yardstick, recipe.bootstrap)
+    kind.write_tables(recipe, figures, folder)
+    chosen = study.chosen()
+    for scope, predictions in said.get(chosen or "", {}).items():
+        write_predictions(predictions, folder / kind.file_of(scope))
     report = {
         "recipe": recipe.to_dict(),
         "device": study.device.type,
         "cases": len(study.rows),
         "patients": len({row.patient for row in study.rows}),
         "folds": study.plan.to_dict() if study.plan else None,
+        "chosen": chosen,
         "figures": figures,
         "torch": torch.__version__,
     }
     write_report(report, folder)
-    if study.finished(shipped, study.parts):
-        export_row(training, study.folds, study.parts[-1], folder)
-    draw_losses(training.logs(), folder / "loss.png", "loss", shipped)
+    if chosen is not None:
+        training = study.training(chosen)
+        if study.finished(chosen):
+            kind.export(training, study.parts, said[chosen], folder)
+        draw_losses(training.logs(), folder / "loss.png", "loss", chosen)
     progress.update("finish", 1.0, "done")
     return report
 
@@ -195,7 +203,7 @@ def _keep_unchanged(path: Path, record: dict[str, Any], what: str) -> None:
     """Write `record`, or raise `UserError` where another one was written before: results would be mixed."""
     text = json.dumps(record, indent=2) + "\n"
     if path.exists():
-        if path.read_text(encoding="utf-8") != text:
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
             raise UserError(
                 f"The output folder holds a training of the {what} with other cases or settings.",
                 "Give a new folder, or the recipe and manifest it was begun with.",

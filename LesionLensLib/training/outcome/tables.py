@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,54 +14,51 @@ from LesionLensLib.outcome.figure import Figure
 from LesionLensLib.outcome.judge import auc_by_fold, judge
 from LesionLensLib.outcome.outcomes import Floats, Indices, Outcomes
 from LesionLensLib.outcome.roc import auc_figure, compare_aucs
-from LesionLensLib.training.sarcoma.predictions import Prediction
+from LesionLensLib.training.outcome.predictions import Prediction
 
-CROSS_VALIDATION = "cross-validation"
-PUBLIC_TEST = "public-test"
-YARDSTICK = "suvmax"
 COLUMNS = ("row", "scope", "figure", "value", "low", "high", "patients", "cases", "method")
 
+Scopes = Mapping[str, tuple[Prediction, ...]]
+"""What one row said, by what it is judged on: patients held out, a test."""
 
-@dataclass(frozen=True)
-class RowPredictions:
-    """What one row said: about each patient when he was held out, and about the public test."""
-
-    name: str
-    held_out: tuple[Prediction, ...]
-    public: tuple[Prediction, ...]
+Figures = dict[str, dict[str, dict[str, dict[str, Any]]]]
+"""Row -> scope -> figure -> record."""
 
 
-def write_metrics(
-    rows: Sequence[RowPredictions], path: Path, repeats: int = REPEATS
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Write the table and return the same as row -> scope -> figure -> record.
+def write_metrics(rows: Mapping[str, Scopes], path: Path, yardstick: str, repeats: int = REPEATS) -> Figures:
+    """Write the table of all rows by name, and return the same as nested records.
 
-    `auc_minus_suvmax` compares a row with the plain SUVmax on the same patients (`DeLong`): a network whose interval
-    does not lie above 0 has not earned its place.
+    `auc_minus_YARDSTICK` compares a row with the row of that name on the same patients (`DeLong`): a network whose
+    interval does not lie above 0 has not earned its place.
     """
-    record: dict[str, dict[str, dict[str, Any]]] = {}
-    for scope, pick in _SCOPES.items():
-        yardstick = next((pick(row) for row in rows if row.name == YARDSTICK), ())
-        for row in rows:
-            if pick(row):
-                figures = row_figures(pick(row), () if row.name == YARDSTICK else yardstick, repeats)
-                values = {name: figure.to_dict() for name, figure in figures.items()}
-                record.setdefault(row.name, {})[scope] = values
+    record: Figures = {}
+    for name, scopes in rows.items():
+        for scope, predictions in scopes.items():
+            simple = () if name == yardstick else rows.get(yardstick, {}).get(scope, ())
+            figures = row_figures(predictions, simple, yardstick, repeats)
+            values = {figure: found.to_dict() for figure, found in figures.items()}
+            record.setdefault(name, {})[scope] = values
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
-        for name, scopes in record.items():
-            for scope, by_figure in scopes.items():
+        for name, by_scope in record.items():
+            for scope, by_figure in by_scope.items():
                 writer.writerows({"row": name, "scope": scope, "figure": f, **v} for f, v in by_figure.items())
     part.replace(path)
     return record
 
 
 def row_figures(
-    predictions: Sequence[Prediction], yardstick: Sequence[Prediction] = (), repeats: int = REPEATS
+    predictions: Sequence[Prediction],
+    simple: Sequence[Prediction] = (),
+    yardstick: str = "",
+    repeats: int = REPEATS,
 ) -> dict[str, Figure]:
-    """Return the figures of one row: by its probabilities at 0.5, by its scores, and of the tumour's outline."""
+    """Return the figures of one row: by its probabilities at 0.5, by its scores, and of the tumour's outline.
+
+    `simple` is what the row called `yardstick` said about the same cases; none means no comparison.
+    """
     ranked = _outcomes(predictions, lambda p: p.score)
     figures = judge(_outcomes(predictions, lambda p: p.probability), repeats=repeats)
     figures["auc"] = auc_figure(ranked, repeats)
@@ -71,21 +67,15 @@ def row_figures(
         by_fold = [value for value in auc_by_fold(ranked, folds).values() if value is not None]
         mean = float(np.mean(by_fold)) if by_fold else None
         figures["auc_mean_of_folds"] = Figure(mean, None, None, figures["auc"].patients, figures["auc"].cases, "none")
-    if yardstick:
-        other = {p.case: p for p in yardstick}
-        simple = _outcomes([other[p.case] for p in predictions], lambda p: p.score)
-        figures["auc_minus_suvmax"] = compare_aucs(ranked, simple, repeats).difference
+    if simple:
+        other = {p.case: p for p in simple}
+        simpler = _outcomes([other[p.case] for p in predictions], lambda p: p.score)
+        figures[f"auc_minus_{yardstick}"] = compare_aucs(ranked, simpler, repeats).difference
     for name in ("tumour_dice", "whole_dice", "inside_share"):
         values = [getattr(p, name) for p in predictions]
         if None not in values:
             figures[name] = _mean_figure(np.array(values, dtype=np.float64), ranked, repeats)
     return figures
-
-
-_SCOPES: dict[str, Callable[[RowPredictions], tuple[Prediction, ...]]] = {
-    CROSS_VALIDATION: lambda row: row.held_out,
-    PUBLIC_TEST: lambda row: row.public,
-}
 
 
 def _outcomes(predictions: Sequence[Prediction], score: Callable[[Prediction], float]) -> Outcomes:

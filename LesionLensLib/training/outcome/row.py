@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from LesionLensLib.training.checkpoint import CHECKPOINT_FILE
-from LesionLensLib.training.sarcoma.cases import OutcomeCase
-from LesionLensLib.training.sarcoma.parts import Part
-from LesionLensLib.training.sarcoma.prediction import predict_case, tumour_dice
-from LesionLensLib.training.sarcoma.predictions import PREDICTIONS_FILE, Prediction, write_predictions
-from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-from LesionLensLib.training.sarcoma.trainer import make_network, train_network
+from LesionLensLib.training.outcome.kind import CaseT, ModelKind, RecipeT
+from LesionLensLib.training.outcome.parts import Part
+from LesionLensLib.training.outcome.predictions import BESIDE_FILE, PREDICTIONS_FILE, write_predictions
 
 # The seeds of the networks of one part lie this far apart.
 _NEXT_MEMBER = 1000
@@ -24,15 +22,16 @@ Tell = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class RowTraining:
+class RowTraining(Generic[RecipeT, CaseT]):
     """One recipe (of a single row), the folder of the row, the cases by name and the device.
 
     `tell(text, steps)` hears how it goes and how many steps of the part are done.
     """
 
-    recipe: OutcomeRecipe
+    kind: ModelKind[RecipeT, CaseT]
+    recipe: RecipeT
     folder: Path
-    cases: Mapping[str, OutcomeCase]
+    cases: Mapping[str, CaseT]
     device: torch.device
     tell: Tell
 
@@ -47,9 +46,11 @@ class RowTraining:
         learned = [self.cases[name] for name in part.train]
         for member in range(self.recipe.members):
             self._train_member(part, member, learned)
-        said = judge_cases(self.networks(part), [self.cases[name] for name in part.test], self.recipe, self.device)
-        fold = part.name.removeprefix("fold-")
-        write_predictions([replace(one, fold=fold) for one in said], self.folder / part.name / PREDICTIONS_FILE)
+        networks = self.networks(part)
+        if part.beside:
+            self._judge(networks, part, part.beside, BESIDE_FILE)
+        # The held-out cases last: their file says that the part is done.
+        self._judge(networks, part, part.test, PREDICTIONS_FILE)
 
     def weights(self, part: Part) -> list[dict[str, Tensor]]:
         """Return the weights of the networks of a finished part."""
@@ -59,7 +60,7 @@ class RowTraining:
         """Return the networks of a finished part."""
         networks = []
         for weights in self.weights(part):
-            network = make_network(self.recipe)
+            network = self.kind.make_network(self.recipe)
             network.load_state_dict(weights)
             networks.append(network.to(self.device))
         return networks
@@ -68,44 +69,24 @@ class RowTraining:
         """Return the folders with the training logs of all parts begun so far."""
         return sorted(path.parent for path in self.folder.glob("*/member-*/metrics.csv"))
 
-    def _train_member(self, part: Part, member: int, learned: Sequence[OutcomeCase]) -> None:
+    def _judge(self, networks: Sequence[nn.Module], part: Part, names: Sequence[str], file: str) -> None:
+        said = self.kind.judge(networks, [self.cases[name] for name in names], self.recipe, self.device)
+        write_predictions([replace(one, fold=part.fold) for one in said], self.folder / part.name / file)
+
+    def _train_member(self, part: Part, member: int, learned: Sequence[CaseT]) -> None:
         path, work = self._file(part, member), self.folder / part.name / f"member-{member}"
         if not path.exists():
             recipe = replace(self.recipe, seed=self.recipe.seed + _NEXT_MEMBER * member)
-            before = member * recipe.steps
+            before = member * self.kind.steps(recipe, len(learned))
 
             def tell(step: int, text: str) -> None:
                 self.tell(f"{part.name}, {text}", before + step)
 
-            state = train_network(recipe, learned, work, self.device, tell)
+            weights = self.kind.train(recipe, learned, work, self.device, tell)
             unfinished = path.with_suffix(".part")
-            save_file({name: value.contiguous() for name, value in state.average.items()}, unfinished)
+            save_file({name: value.contiguous() for name, value in weights.items()}, unfinished)
             unfinished.replace(path)
         (work / CHECKPOINT_FILE).unlink(missing_ok=True)
 
     def _file(self, part: Part, member: int) -> Path:
         return self.folder / part.name / f"member-{member}.safetensors"
-
-
-def judge_cases(
-    networks: Sequence[nn.Module], cases: Sequence[OutcomeCase], recipe: OutcomeRecipe, device: torch.device
-) -> list[Prediction]:
-    """Return what `networks` together say about `cases`, without a fold."""
-    predictions = []
-    for case in cases:
-        said = predict_case(networks, case, recipe, device)
-        overlap = None if said.tumour is None else tumour_dice(case, said.tumour, recipe)
-        predictions.append(
-            Prediction(
-                case.case,
-                case.patient,
-                "",
-                case.outcome,
-                said.probability,
-                said.logit,
-                None if overlap is None else overlap.inside,
-                None if overlap is None else overlap.whole,
-                case.inside_share,
-            )
-        )
-    return predictions
