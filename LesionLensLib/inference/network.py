@@ -14,9 +14,10 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import PREFIX
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.networks.chmfl_variants import build_chmfl
+from LesionLensLib.networks.resnet3d import ResNet3d
 from LesionLensLib.networks.rsanet import RSANet
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"chmfl": build_chmfl, "rsanet": RSANet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"chmfl": build_chmfl, "resnet3d": ResNet3d, "rsanet": RSANet}
 
 
 @dataclass(frozen=True)

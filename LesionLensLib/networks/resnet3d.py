@@ -31,13 +31,13 @@ class ConvNorm(nn.Module):
     The padding is half the kernel, so that voxel o of the output is centred on voxel stride * o of the input.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, recipe: str) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, recipe: str, groups: int = GROUPS
+    ) -> None:
         super().__init__()
         convolution = StandardizedConv3d if recipe == "bit" else nn.Conv3d
         self.conv: nn.Conv3d = convolution(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
-        self.norm: nn.Module = (
-            ExactGroupNorm(GROUPS, out_channels) if recipe == "bit" else nn.BatchNorm3d(out_channels)
-        )
+        self.norm: nn.Module = ExactGroupNorm(groups, out_channels) if recipe == "bit" else nn.BatchNorm3d(out_channels)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,12 +49,20 @@ class ConvNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3 x 3 x 3 convolutions around a skip, then `attention`, which stands after the addition and its ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, recipe: str, attention: nn.Module) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        recipe: str,
+        attention: nn.Module,
+        groups: int = GROUPS,
+    ) -> None:
         super().__init__()
-        self.first = ConvNorm(in_channels, out_channels, 3, stride, recipe)
-        self.second = ConvNorm(out_channels, out_channels, 3, 1, recipe)
+        self.first = ConvNorm(in_channels, out_channels, 3, stride, recipe, groups)
+        self.second = ConvNorm(out_channels, out_channels, 3, 1, recipe, groups)
         keeps_shape = stride == 1 and in_channels == out_channels
-        self.shortcut = nn.Identity() if keeps_shape else ConvNorm(in_channels, out_channels, 1, stride, recipe)
+        self.shortcut = nn.Identity() if keeps_shape else ConvNorm(in_channels, out_channels, 1, stride, recipe, groups)
         self.relu = nn.ReLU(inplace=True)
         self.attention = attention
 
@@ -76,7 +84,9 @@ class ResNet3d(nn.Module):
     Axes are D = axial slices (k), H = coronal (j), W = sagittal (i). `depth` is 10, 18 or 34; `attention` is "none",
     "cbam" or "self"; `recipe` is "standard" (batch norm) or "bit" (group norm and weight standardisation of every
     convolution of stem and blocks; the attention's own layers have no norm behind them and stay as they are).
-    `attention_reduction`, `attention_residual` and `attention_scaled` are those of `SelfAttention`.
+    `attention_reduction`, `attention_residual` and `attention_scaled` are those of `SelfAttention`. `stages` below 4
+    leaves out the last and widest ones, for small images; `groups` of group norm below Big Transfer's 32 permit
+    narrower networks.
     """
 
     def __init__(
@@ -91,27 +101,29 @@ class ResNet3d(nn.Module):
         attention_residual: bool = True,
         attention_scaled: bool = False,
         cbam_reduction: int = 16,
+        stages: int = 4,
+        groups: int = GROUPS,
     ) -> None:
         super().__init__()
-        _check(depth, base_width, attention, recipe)
+        _check(depth, base_width, attention, recipe, stages, groups)
         self.attention, self.recipe = attention, recipe
 
         def block(in_width: int, out_width: int, stride: int) -> ResidualBlock:
             refine: nn.Module = nn.Identity()
             if attention == "self":
                 refine = SelfAttention(out_width, attention_reduction, attention_residual, attention_scaled)
-            return ResidualBlock(in_width, out_width, stride, recipe, refine)
+            return ResidualBlock(in_width, out_width, stride, recipe, refine, groups)
 
-        self.stem = ConvNorm(in_channels, base_width, 7, 2, recipe)
+        self.stem = ConvNorm(in_channels, base_width, 7, 2, recipe, groups)
         self.relu = nn.ReLU(inplace=True)
         self.pool = nn.MaxPool3d(3, 2, 1)
-        stages, width = [], base_width
-        for stage, count in enumerate(DEPTHS[depth]):
+        built, width = [], base_width
+        for stage, count in enumerate(DEPTHS[depth][:stages]):
             wider = base_width * 2**stage
             first = block(width, wider, 2 if stage else 1)
-            stages.append(nn.Sequential(first, *(block(wider, wider, 1) for _ in range(count - 1))))
+            built.append(nn.Sequential(first, *(block(wider, wider, 1) for _ in range(count - 1))))
             width = wider
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.ModuleList(built)
         self.cbam: nn.Module = Cbam(width, cbam_reduction) if attention == "cbam" else nn.Identity()
         self.classifier = nn.Linear(width, out_channels)
 
@@ -120,7 +132,7 @@ class ResNet3d(nn.Module):
         return self.head(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the features that enter the head, (N, 8 * base_width, ceil(D / 32), ceil(H / 32), ceil(W / 32))."""
+        """Return the features that enter the head, (N, 8 * base_width, ceil(D / 32), ...); a stage less halves both."""
         x = self.stem_features(x)
         for block in self.blocks():
             x = block(x)
@@ -144,12 +156,14 @@ class ResNet3d(nn.Module):
                     yield block
 
 
-def _check(depth: int, base_width: int, attention: str, recipe: str) -> None:
+def _check(depth: int, base_width: int, attention: str, recipe: str, stages: int, groups: int) -> None:
     if depth not in DEPTHS:
         raise ValueError(f"depth must be one of {tuple(DEPTHS)}, not {depth}")
     if attention not in ATTENTIONS:
         raise ValueError(f"attention must be one of {ATTENTIONS}, not {attention!r}")
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {RECIPES}, not {recipe!r}")
-    if base_width < 1 or (recipe == "bit" and base_width % GROUPS):
-        raise ValueError(f"base_width must be a multiple of {GROUPS} for group norm, not {base_width}")
+    if not 1 <= stages <= 4:
+        raise ValueError(f"stages must be 1 to 4, not {stages}")
+    if groups < 1 or base_width < 1 or (recipe == "bit" and base_width % groups):
+        raise ValueError(f"base_width must be a multiple of {groups} for group norm, not {base_width}")

@@ -22,11 +22,11 @@ class TrainingState(Generic[NetworkT]):
 
     network: NetworkT
     average: dict[str, Tensor]
-    optimizer: torch.optim.Adam
+    optimizer: torch.optim.Optimizer
     step: int = 0
 
     @classmethod
-    def begin(cls, network: NetworkT, optimizer: torch.optim.Adam) -> TrainingState[NetworkT]:
+    def begin(cls, network: NetworkT, optimizer: torch.optim.Optimizer) -> TrainingState[NetworkT]:
         """Return the state before the first step."""
         average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         return cls(network, average, optimizer)

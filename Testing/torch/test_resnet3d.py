@@ -173,3 +173,25 @@ def test_a_description_that_means_nothing_is_refused(options: dict[str, Any]) ->
 def test_the_standard_recipe_takes_any_width() -> None:
     network = ResNet3d(depth=10, base_width=12, recipe="standard", attention="self").eval()
     assert network(torch.randn(1, 3, 16, 16, 16)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("attention", "recipe", "count"),
+    [("none", "standard", 241_010), ("none", "bit", 241_010), ("cbam", "bit", 242_276), ("self", "bit", 262_965)],
+)
+def test_three_stages_of_width_16_end_at_the_grid_of_four_on_twice_the_size(
+    attention: str, recipe: str, count: int
+) -> None:
+    """Stem 3 * 343 * 16, then 27 * (2 * 16² + 16 * 32 + 32² + 32 * 64 + 64²), shortcuts, norms, and 4C² + 4C + 1."""
+    network = ResNet3d(depth=10, base_width=16, attention=attention, recipe=recipe, stages=3, groups=8).eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+    with torch.inference_mode():
+        assert network.features(torch.zeros(1, 3, 48, 48, 48)).shape == (1, 64, 3, 3, 3)
+    norms = [module for module in network.modules() if isinstance(module, ExactGroupNorm)]
+    assert {norm.num_groups for norm in norms} == ({8} if recipe == "bit" else set())
+
+
+@pytest.mark.parametrize("wrong", [{"stages": 0}, {"stages": 5}, {"groups": 0}, {"base_width": 24, "groups": 16}])
+def test_stages_and_groups_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        ResNet3d(**wrong)
