@@ -13,6 +13,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/models.py
   LesionLensLib/cli/options.py
   LesionLensLib/cli/parser.py
+  LesionLensLib/cli/predict.py
   LesionLensLib/cli/run.py
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
@@ -41,6 +42,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/__init__.py
   LesionLensLib/inference/bias_field.py
   LesionLensLib/inference/brain.py
+  LesionLensLib/inference/brain_lesion_input.py
   LesionLensLib/inference/brain_network.py
   LesionLensLib/inference/case.py
   LesionLensLib/inference/clock.py
@@ -50,18 +52,25 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/field_of_view.py
   LesionLensLib/inference/folded_resnet3d.py
   LesionLensLib/inference/foreground.py
+  LesionLensLib/inference/job_report.py
   LesionLensLib/inference/ladder.py
+  LesionLensLib/inference/lesion_outline.py
   LesionLensLib/inference/lesion_roi.py
+  LesionLensLib/inference/lesion_target.py
   LesionLensLib/inference/lesions.py
   LesionLensLib/inference/memory.py
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
+  LesionLensLib/inference/outcome_input.py
+  LesionLensLib/inference/outcome_ladder.py
   LesionLensLib/inference/outcome_network.py
   LesionLensLib/inference/outcome_pass.py
   LesionLensLib/inference/passes.py
   LesionLensLib/inference/pet_ct_input.py
   LesionLensLib/inference/pet_ct_normalize.py
   LesionLensLib/inference/planes.py
+  LesionLensLib/inference/predict.py
+  LesionLensLib/inference/prediction.py
   LesionLensLib/inference/prepared_channels.py
   LesionLensLib/inference/region.py
   LesionLensLib/inference/segment.py
@@ -198,6 +207,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/outcome/parts.py
   LesionLensLib/training/outcome/predictions.py
   LesionLensLib/training/outcome/row.py
+  LesionLensLib/training/outcome/statistics.py
   LesionLensLib/training/outcome/study.py
   LesionLensLib/training/outcome/study_recipe.py
   LesionLensLib/training/outcome/tables.py
