@@ -1,7 +1,8 @@
 """What ITK does not tell about a NIfTI file: whether it is whole, and whether its matrix can be trusted.
 
 ITK reads a truncated `.nii.gz` without complaint and leaves the rest of the image to chance, takes 1 mm where a
-spacing is zero, and falls back to the q-form where the s-form is sheared. All three would be silent errors.
+spacing is zero and 0 where the q-form is not a number, and falls back to the q-form where the s-form is sheared. All
+would be silent errors. Of other nonsense its libraries complain on the terminal, past every handler.
 Source of the layout: nifti1.h, NIfTI-1 Data Format, 2007.
 """
 
@@ -21,9 +22,10 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 
 _FIELDS = {
-    "sizeof_hdr": ("i4", 0), "db_name": ("S18", 14), "dim": ("8i2", 40), "bitpix": ("i2", 72), "pixdim": ("8f4", 76),
-    "vox_offset": ("f4", 108), "descrip": ("S80", 148), "aux_file": ("S24", 228), "qform_code": ("i2", 252),
-    "sform_code": ("i2", 254), "srow": ("(3,4)f4", 280), "intent_name": ("S16", 328), "magic": ("S4", 344),
+    "sizeof_hdr": ("i4", 0), "db_name": ("S18", 14), "dim": ("8i2", 40), "datatype": ("i2", 70), "bitpix": ("i2", 72),
+    "pixdim": ("8f4", 76), "vox_offset": ("f4", 108), "descrip": ("S80", 148), "aux_file": ("S24", 228),
+    "qform_code": ("i2", 252), "sform_code": ("i2", 254), "qform": ("6f4", 256), "srow": ("(3,4)f4", 280),
+    "intent_name": ("S16", 328), "magic": ("S4", 344),
 }  # fmt: skip
 _LAYOUT = np.dtype(
     {
@@ -33,6 +35,8 @@ _LAYOUT = np.dtype(
         "itemsize": 348,
     }
 )
+# nifti1.h: every pixel type that fills whole bytes.
+_PIXEL_TYPES = {2, 4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2304}
 _EXPORT_AGAIN = "Export the image again from where it came, or copy the file again."
 
 
@@ -78,6 +82,8 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         raise _damaged(path, error) from error
     if len(raw) < _LAYOUT.itemsize:
         raise UserError(f"{path.name} is not a NIfTI image.", _EXPORT_AGAIN)
+    if _is_compressed(path) and not path.name.lower().endswith(".gz"):
+        raise UserError(f"{path.name} is compressed, and its name does not say so.", "Rename it to end in .nii.gz.")
     record = _decode(path, raw)
     if bytes(record["magic"])[:3] != b"n+1":
         raise UserError(
@@ -108,9 +114,12 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 def _open(path: Path) -> BinaryIO:
     """Open by content, not by name: `.nii.gz` files that are not compressed exist and ITK reads them."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if _is_compressed(path) else path.open("rb")
+
+
+def _is_compressed(path: Path) -> bool:
     with path.open("rb") as stream:
-        compressed = stream.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
+        return stream.read(2) == b"\x1f\x8b"
 
 
 def _inflated_size(path: Path) -> int:
@@ -144,14 +153,18 @@ def _header(path: Path, record: Any) -> NiftiHeader:
             f"{path.name} states a voxel spacing of {spacing[0]:g} x {spacing[1]:g} x {spacing[2]:g} mm.",
             "Export the image again with its voxel size.",
         )
-    has_sform = int(record["sform_code"]) > 0
+    if int(record["datatype"]) not in _PIXEL_TYPES:
+        raise UserError(f"{path.name} states an unknown pixel type ({int(record['datatype'])}).", _EXPORT_AGAIN)
+    has_sform, has_qform = int(record["sform_code"]) > 0, int(record["qform_code"]) > 0
+    if (has_sform or has_qform) and not np.all(np.isfinite(record["srow" if has_sform else "qform"])):
+        raise UserError(f"{path.name} states a place in the patient that is not a number.", _EXPORT_AGAIN)
     texts = {name: _text(record[name]) for name in ("descrip", "aux_file", "intent_name")}
     return NiftiHeader(
         shape=shape,
         spacing_mm=cast(tuple[float, float, float], spacing),
         data_bytes=int(record["vox_offset"]) + math.prod(shape) * int(record["bitpix"]) // 8,
         sform=np.asarray(record["srow"], dtype=np.float64) if has_sform else None,
-        has_orientation=has_sform or int(record["qform_code"]) > 0,
+        has_orientation=has_sform or has_qform,
         description={name: text for name, text in texts.items() if text},
         db_name=_text(record["db_name"]),
     )

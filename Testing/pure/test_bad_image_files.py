@@ -134,6 +134,36 @@ def zero_spacing(folder: Path, volume: Volume) -> Path:
     return folder / "zero.nii"
 
 
+def patched(folder: Path, volume: Volume, place: int, content: bytes, codes: tuple[int, int] = (1, 1)) -> Path:
+    """Write a NIfTI image with other bytes at one place of its header and these codes of q-form and s-form."""
+    path = written(folder, volume.to_sitk(), "patched.nii")
+    raw = bytearray(path.read_bytes())
+    raw[252:256] = np.array(codes, "<i2").tobytes()
+    raw[place : place + len(content)] = content
+    path.write_bytes(raw)
+    return path
+
+
+@bad("unknown pixel type")
+def a_pixel_type_that_does_not_exist(folder: Path, volume: Volume) -> Path:
+    return patched(folder, volume, 70, np.int16(9999).tobytes())
+
+
+@bad("not a number")
+def an_sform_that_is_not_a_number(folder: Path, volume: Volume) -> Path:
+    return patched(folder, volume, 292, np.float32(np.nan).tobytes())
+
+
+@bad("not a number")
+def a_qform_that_is_not_a_number(folder: Path, volume: Volume) -> Path:
+    return patched(folder, volume, 256, np.float32(np.nan).tobytes(), codes=(1, 0))
+
+
+@bad("does not say so")
+def a_compressed_file_named_nii(folder: Path, volume: Volume) -> Path:
+    return written(folder, volume.to_sitk(), "packed.nii.gz").rename(folder / "packed.nii")
+
+
 @bad("right angles")
 def sheared_nrrd(folder: Path, volume: Volume) -> Path:
     head = "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 2 2\n"
@@ -212,3 +242,9 @@ def test_reading_leaves_the_file_as_it_was(oblique_grid: Grid, tmp_path: Path) -
     read_volume(tmp_path / "a.nii.gz")
     assert (tmp_path / "a.nii.gz").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.nii.gz"]
+
+
+def test_a_qform_that_is_not_a_number_does_no_harm_beside_a_sound_sform(oblique_grid: Grid, tmp_path: Path) -> None:
+    volume = Volume(np.random.default_rng(2).uniform(0, 1000, oblique_grid.shape).astype(np.float32), oblique_grid)
+    path = patched(tmp_path, volume, 256, np.float32(np.nan).tobytes())
+    assert read_volume(path).grid.is_close(oblique_grid)
