@@ -15,9 +15,9 @@ from LesionLensLib.inputs.check_roles import check_roles
 from LesionLensLib.inputs.check_values import check_values
 from LesionLensLib.inputs.expectations import CardLike, tissue_orders
 from LesionLensLib.inputs.findings import Finding
-from LesionLensLib.inputs.preview import make_preview
+from LesionLensLib.inputs.preview import Unseen, make_preview
 
-_RANK = {"error": 0, "warning": 1, "info": 2}
+RANK = {"error": 0, "warning": 1, "info": 2}
 
 
 def check_inputs(
@@ -44,7 +44,7 @@ def check_inputs(
             findings += check_brain_mask(brain_mask, volumes, reference)
     if reference in volumes and not any(finding.severity == "error" for finding in findings):
         findings += _check_content(volumes, card, reference, has_brain_mask, transforms)
-    return tuple(sorted(findings, key=lambda finding: _RANK[finding.severity]))
+    return tuple(sorted(findings, key=lambda finding: RANK[finding.severity]))
 
 
 def _check_content(
@@ -58,13 +58,13 @@ def _check_content(
     if not orders:
         return ()
     preview = make_preview(volumes, reference, transforms)
-    if preview is None:
+    if isinstance(preview, Unseen):
         return (
             Finding(
                 "error",
                 "nothing-seen",
-                "The images hold no object that could be a head.",
-                "Give the images themselves, not masks or scouts.",
+                f"{preview.role} holds no object brighter than its surroundings that could be a head.",
+                f"Give the {preview.role} image itself, not a mask, a scout or an image of negative values.",
             ),
         )
     return (

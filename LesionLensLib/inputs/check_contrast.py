@@ -40,7 +40,7 @@ def check_contrast(preview: Preview, orders: Mapping[str, tuple[str, ...]]) -> t
         return (_unsure(f"no image shows the bright fluid of a {wet_roles[0]}"),)
     likeness = _grey_likeness(inside, wettest)
     if likeness is None:
-        return (_unsure("too few brain voxels are seen in all channels"),)
+        return (_unsure("too little of the brain is seen in all channels"),)
     looks = {wet_roles[0]: wettest, **_sorted_out(dry_roles, orders, likeness)}
     wrong = {role: image for role, image in looks.items() if role != image}
     if wrong:
@@ -62,10 +62,13 @@ def _fluid_bright(inside: Mapping[str, NDArray[np.float32]]) -> str | None:
 
 
 def _grey_likeness(inside: Mapping[str, NDArray[np.float32]], wettest: str) -> dict[str, float] | None:
-    """Return each image's rank correlation with the fluid-bright one among brain voxels (positive: grey is bright)."""
+    """Return each image's rank correlation with the fluid-bright one among brain voxels (positive: grey is bright).
+
+    None where too few voxels are seen, or an image is of one value among them: it correlates with nothing.
+    """
     low, high = _BRAIN_RANGE
     brain = np.all([(values > low) & (values < high) for values in inside.values()], axis=0)
-    if brain.sum() < 200:
+    if brain.sum() < 200 or any(np.ptp(values[brain]) == 0 for values in inside.values()):
         return None
     base = inside[wettest][brain]
     others = {role: values[brain] for role, values in inside.items() if role != wettest}

@@ -12,7 +12,7 @@ from LesionLensLib.inputs.findings import Finding
 
 
 def check_values(volumes: Mapping[str, Volume]) -> tuple[Finding, ...]:
-    """Find images with NaN or infinite voxels, images of one value, and one image given for two roles."""
+    """Find images with NaN or infinite voxels, images of one or two values, and one image given for two roles."""
     findings = []
     for role, volume in volumes.items():
         broken = 0
@@ -36,6 +36,15 @@ def check_values(volumes: Mapping[str, Volume]) -> tuple[Finding, ...]:
                     f"Give the {role} image itself.",
                 )
             )
+        elif _is_mask(volume):
+            findings.append(
+                Finding(
+                    "error",
+                    "mask-not-image",
+                    f"{role} holds two values only: it is a mask, not an image.",
+                    f"Give the {role} image itself.",
+                )
+            )
     for (role, volume), (other, second) in combinations(volumes.items(), 2):
         if volume.array.shape == second.array.shape and np.array_equal(volume.array, second.array):
             findings.append(
@@ -47,3 +56,8 @@ def check_values(volumes: Mapping[str, Volume]) -> tuple[Finding, ...]:
                 )
             )
     return tuple(findings)
+
+
+def _is_mask(volume: Volume) -> bool:
+    low, high = volume.array.min(), volume.array.max()
+    return not np.any((volume.array > low) & (volume.array < high))

@@ -21,6 +21,13 @@ _HEAD_LEVEL = 0.25
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """There is no object that could be a head in the channel `role`."""
+
+    role: str
+
+
+@dataclass(frozen=True)
 class Preview:
     """Channels `(k, j, i)` on a 3 mm grid over the reference, in units of their own median inside the head.
 
@@ -37,8 +44,8 @@ class Preview:
 
 def make_preview(
     volumes: Mapping[str, Volume], reference: str, transforms: Mapping[str, sitk.Transform] | None = None
-) -> Preview | None:
-    """Return the common view, or None where no foreground is left to look at."""
+) -> Preview | Unseen:
+    """Return the common view, or in which channel there is no foreground to look at."""
     reference_grid = volumes[reference].grid
     grid = reference_grid.with_spacing([SPACING_MM] * 3)
     channels = {}
@@ -46,16 +53,19 @@ def make_preview(
         array = resample(volume, grid, transform=(transforms or {}).get(role)).array
         bright = array[array > _FOREGROUND * np.percentile(array, 99.5)]
         if bright.size == 0:
-            return None
+            return Unseen(role)
         channels[role] = (array / max(float(np.median(bright)), 1e-12)).astype(np.float32)
     own_head = {role: _filled(array > _HEAD_LEVEL) for role, array in channels.items()}
+    for role in (reference, *own_head):  # a reference that is too thin leaves nothing of the others either
+        if not own_head[role].any():
+            return Unseen(role)
     head = _filled(np.mean(list(channels.values()), axis=0) > _HEAD_LEVEL)
     if head.sum() < 100:
-        return None
+        return Unseen(reference)
     inward_mm = ndimage.distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1, 1:-1]
     deep = inward_mm > np.percentile(inward_mm[head], 100 * (1 - _DEEP_SHARE))
     if deep.sum() < 100:
-        return None
+        return Unseen(reference)
     return Preview(grid, channels, head, deep, own_head)
 
 

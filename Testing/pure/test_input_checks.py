@@ -115,6 +115,30 @@ def test_a_constant_image_is_an_error(phantom: HeadPhantom) -> None:
     assert "every voxel is 7" in findings[0].text
 
 
+def test_a_mask_in_place_of_an_image_is_an_error(phantom: HeadPhantom) -> None:
+    mask = phantom.FLAIR.with_array((phantom.FLAIR.array > 100).astype(np.uint8))
+    findings = check({**phantom.channels, "FLAIR": mask})
+    assert codes(findings, "error") == ["mask-not-image"]
+    assert findings[0].text.startswith("FLAIR holds two values only")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_image_without_a_bright_object_is_an_error_that_names_it(role: str, phantom: HeadPhantom) -> None:
+    volume = phantom.channels[role]
+    specks = np.zeros_like(volume.array)
+    specks[20, 30, 30], specks[40, 50, 50] = 500, 900
+    for array in (volume.array.astype(np.int32) - 30_000, specks):
+        findings = check({**phantom.channels, role: volume.with_array(array)})
+        assert codes(findings) == ["nothing-seen"]
+        assert findings[0].text.startswith(f"{role} holds no object")
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_of_one_value_inside_the_head_shows_no_contrast(phantom: HeadPhantom) -> None:
+    array = np.where(phantom.FLAIR.array > 100, 400, phantom.FLAIR.array)
+    assert codes(check({**phantom.channels, "FLAIR": phantom.FLAIR.with_array(array)})) == ["contrast-unsure"]
+
+
 def shifted(volume: Volume, millimetres: float) -> Volume:
     x, y, z = volume.grid.origin_lps
     return replace(volume, grid=replace(volume.grid, origin_lps=(x + millimetres, y, z)))
