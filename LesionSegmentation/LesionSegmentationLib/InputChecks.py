@@ -49,9 +49,16 @@ def unusable(node: Any, title: str, reference: Any) -> str:
     """Return why a volume node cannot be read as it is, or an empty text.
 
     Files hold no parent transform: it is ignored where the reference image has the same one, and refused where not.
+    A hardened affine transform leaves a volume with slanted axes, which no image file but NRRD can hold.
     """
     if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
         return _("{title} has no voxels.").format(title=title)
+    try:
+        grid_of_node(node)
+    except ValueError:
+        return _("The voxel axes of {title} are not at right angles; resample it onto another image first.").format(
+            title=title
+        )
     if reference is not None and node.GetParentTransformNode() is not reference.GetParentTransformNode():
         return _("{title} is moved by another transform than the other images; harden the transforms first.").format(
             title=title

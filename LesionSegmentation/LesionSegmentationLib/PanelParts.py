@@ -32,6 +32,7 @@ class PanelParts:
         self.shownModel = ""
         self._cards: dict = {}
         self._ownCard: ModelCard | None = None
+        self._modelProblem = ""
         self._outcome = ""
         self._warnings: list = []
         self.rows = ChannelRows(ui.channelRows, self._imageFindings, self._suggestedRole)
@@ -54,14 +55,14 @@ class PanelParts:
 
     def fillModels(self, ownFolder: str) -> None:
         """List the shipped models and the user's own; what is wrong with a card is said below the list."""
-        self._cards, self._ownCard, problems = {}, None, []
+        self._cards, self._ownCard, self._modelProblem = {}, None, ""
         try:
             self._cards = {card.id: card for card in list_cards()}
             if ownFolder:
                 self._ownCard = find_card(ownFolder)
                 self._cards[self._ownCard.id] = self._ownCard
         except LesionLensError as error:
-            problems.append(f"{error.message} {error.remedy}")
+            self._modelProblem = f"{error.message} {error.remedy}"
         selector = self.ui.modelSelector
         wasBlocked = selector.blockSignals(True)
         selector.clear()
@@ -69,7 +70,7 @@ class PanelParts:
             selector.addItem(card.title, card.id)
         selector.blockSignals(wasBlocked)
         self.shownModel = ""
-        self.ui.evidenceLabel.text = red(" ".join(problems)) if problems else ""
+        self._showEvidence(None)
 
     def card(self, modelId: str) -> ModelCard | None:
         """Return the card of a listed model, or None."""
@@ -87,10 +88,13 @@ class PanelParts:
         selector.setCurrentIndex(selector.findData(modelId))
         selector.blockSignals(wasBlocked)
         self.shownModel = modelId
-        if card is not None:
-            self.ui.evidenceLabel.text = evidenceText(card)
+        self._showEvidence(card)
         self.rows.build(card)
         return card
+
+    def _showEvidence(self, card: ModelCard | None) -> None:
+        texts = [evidenceText(card) if card is not None else "", red(html.escape(self._modelProblem))]
+        self.ui.evidenceLabel.text = "<br>".join(text for text in texts if text)
 
     # Readiness
 

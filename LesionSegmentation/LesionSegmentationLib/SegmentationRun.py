@@ -257,8 +257,14 @@ class SegmentationRun(VTKObservationMixin):
 
 
 def writeNode(node: Any, title: str, path: Path, reference: Any = None) -> None:
-    """Write a volume node as NRRD; raises `UserError` where it has no voxels or is moved against `reference`."""
+    """Write a volume node as NRRD; raises `UserError` where it is unusable, alone or beside `reference`."""
     problem = unusable(node, title, reference)
     if problem:
-        raise UserError(problem, _("Choose another image, or harden the transform in the module Data."))
+        raise UserError(
+            problem,
+            _(
+                "Choose another image, harden its transform in the module Data, or resample it in the module Resample "
+                "Scalar/Vector/DWI Volume."
+            ),
+        )
     write_volume(volume_of_node(node), path, compress=False)

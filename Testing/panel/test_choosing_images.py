@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from panel_actions import moved, press
 
+from LesionLensLib.errors import UserError
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.phantom import HeadPhantom
 
@@ -95,6 +97,26 @@ def test_an_image_under_a_transform_of_its_own_is_refused(filled: Any, slicer: A
         node.SetAndObserveTransformNodeID(transform.GetID())
     filled._refresh()
     assert filled.ui.applyButton.enabled, "all images under one transform fit together"
+
+
+def test_an_image_with_slanted_axes_is_refused_with_a_sentence(filled: Any, slicer: Any) -> None:
+    """As a hardened affine registration leaves it."""
+    import vtk
+
+    node, shear = filled.parts.rows.nodes()["T2"], vtk.vtkMatrix4x4()
+    shear.SetElement(0, 1, 0.3)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(shear)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    assert node.HardenTransform()
+    filled._refresh()
+    assert not filled.ui.applyButton.enabled
+    assert filled.ui.applyButton.toolTip.startswith("The voxel axes of T2 are not at right angles")
+    assert filled.ui.applyButton.toolTip[:40] in row(filled, "T2").hint.text
+    with pytest.raises(UserError, match="T2 are not at right angles") as caught:
+        filled.logic.process(filled.parts.rows.nodes(), model="tiny-ms")
+    assert "Resample Scalar/Vector/DWI Volume" in caught.value.remedy
+    assert not list(Path(slicer.app.temporaryPath).glob("LesionLens-*"))
 
 
 def test_coarse_voxels_are_a_warning_and_do_not_lock_apply(panel: Any, head: HeadPhantom) -> None:
@@ -191,7 +213,11 @@ def test_an_own_model_is_added_to_the_list(panel: Any, tiny_model: Path, tmp_pat
     assert panel.parts.modelArgument(panel.parts.card("my-model")) == str(own.resolve())
     panel.ui.modelFolderEdit.currentPath = str(tmp_path / "nothing")
     assert "There is no model" in panel.ui.evidenceLabel.text
+    selector.setCurrentIndex(0)
+    assert "Untrained" in panel.ui.evidenceLabel.text
+    assert "There is no model" in panel.ui.evidenceLabel.text, "a model that works must not hide what is wrong"
     panel.ui.modelFolderEdit.currentPath = ""
+    assert "There is no model" not in panel.ui.evidenceLabel.text
 
 
 def test_an_untrained_model_is_called_so(panel: Any) -> None:
