@@ -99,7 +99,7 @@ def _read_header(path: Path, series_uid: str) -> _Slice | None:
         if series_uid and str(record.SeriesInstanceUID) != series_uid:
             return None
         return _slice(path, record)
-    except (InvalidDicomError, ValueError, TypeError, KeyError, EOFError) as error:
+    except (InvalidDicomError, AttributeError, ValueError, TypeError, KeyError, EOFError) as error:
         raise UserError(
             f"The DICOM header of {path.name} cannot be read.", "Export the series again.", repr(error)
         ) from error
@@ -110,7 +110,9 @@ def _slice(path: Path, record: pydicom.Dataset) -> _Slice:
         raise UserError(
             f"{path.name} is a multi-frame DICOM file.", "Convert it to NIfTI first, for example with dcm2niix."
         )
-    missing = [tag for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing") if tag not in record]
+    missing = [
+        tag for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing") if not record.get(tag)
+    ]
     if missing:
         raise UserError(
             f"{path.name} does not state its place in the patient ({', '.join(missing)}).",
@@ -120,11 +122,13 @@ def _slice(path: Path, record: pydicom.Dataset) -> _Slice:
         raise UserError(f"{path.name} is a colour image.", "Give the grey-value series itself.")
     slope, intercept = float(record.get("RescaleSlope", 1)), float(record.get("RescaleIntercept", 0))
     spacing = [float(s) for s in record.PixelSpacing]
+    if not min(spacing) > 0:
+        raise UserError(f"{path.name} states a pixel spacing of {min(spacing):g} mm.", "Export the series again.")
     return _Slice(
         path=path,
         uid=str(record.SOPInstanceUID),
         series=str(record.SeriesInstanceUID),
-        position_lps=np.array(record.ImagePositionPatient, dtype=np.float64),
+        position_lps=np.array(record.ImagePositionPatient, dtype=np.float64).reshape(3),
         axes_lps=np.array(record.ImageOrientationPatient, dtype=np.float64).reshape(2, 3),
         spacing_ji_mm=(spacing[0], spacing[1]),
         size_ij=(int(record.Columns), int(record.Rows)),

@@ -149,3 +149,31 @@ def test_colour_multi_frame_placeless_and_lone_slices_are_refused(tmp_path: Path
         read_volume(folder)
     with pytest.raises(UserError, match="single slice"):
         read_volume(write_series(oblique_volume(), tmp_path / "l", without=range(1, 6)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ImagePositionPatient": None}, r"its place in the patient \(ImagePositionPatient\)"),
+        ({"ImagePositionPatient": [1.0, 2.0]}, "cannot be read"),
+        ({"PixelSpacing": None}, r"its place in the patient \(PixelSpacing\)"),
+        ({"PixelSpacing": [0.0, 0.0]}, "pixel spacing of 0 mm"),
+        ({"SeriesInstanceUID": "delete"}, "cannot be read"),
+    ],
+    ids=["no position", "half a position", "no spacing", "spacing of zero", "no series"],
+)
+def test_headers_with_empty_impossible_or_missing_fields_are_refused(
+    changes: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    folder = write_series(oblique_volume(), tmp_path / "s")
+    for path in folder.iterdir():
+        record = pydicom.dcmread(path)
+        for tag, value in changes.items():
+            if value == "delete":
+                del record[tag]
+            else:
+                setattr(record, tag, value)
+        record.save_as(path)
+    with pytest.raises(UserError, match=says) as caught:
+        read_volume(folder)
+    assert caught.value.remedy.endswith(".")
