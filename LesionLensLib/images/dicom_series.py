@@ -6,6 +6,7 @@ does (DICOM PS3.3, C.7.6.2.1.1).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +96,13 @@ def _read_headers(folder: Path, series_uid: str) -> list[_Slice]:
 
 def _read_header(path: Path, series_uid: str) -> _Slice | None:
     try:
-        record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        if series_uid and str(record.SeriesInstanceUID) != series_uid:
-            return None
-        return _slice(path, record)
+        # pydicom prints every value that breaks the standard, and one of them may be the patient's name.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            if series_uid and str(record.SeriesInstanceUID) != series_uid:
+                return None
+            return _slice(path, record)
     except (InvalidDicomError, AttributeError, ValueError, TypeError, KeyError, EOFError) as error:
         raise UserError(
             f"The DICOM header of {path.name} cannot be read.", "Export the series again.", repr(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,18 @@ def test_headers_with_empty_impossible_or_missing_fields_are_refused(
     with pytest.raises(UserError, match=says) as caught:
         read_volume(folder)
     assert caught.value.remedy.endswith(".")
+
+
+def test_values_that_break_the_standard_are_read_without_a_word(tmp_path: Path) -> None:
+    """pydicom warns of them on the terminal with the value itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = edit(
+            write_series(oblique_volume(), tmp_path / "s"), SequenceName="tse2d1_11 of Jane Doe", Modality="mr"
+        )
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        back = read_volume(folder)
+    assert heard == []
+    assert back.header["SequenceName"].startswith("tse2d1")
+    np.testing.assert_array_equal(back.array, oblique_volume().array)
