@@ -55,7 +55,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/job_report.py
   LesionLensLib/inference/ladder.py
   LesionLensLib/inference/lesion_outline.py
-  LesionLensLib/inference/lesion_roi.py
   LesionLensLib/inference/lesion_target.py
   LesionLensLib/inference/lesions.py
   LesionLensLib/inference/memory.py
@@ -191,7 +190,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/metastases/oedema.py
   LesionLensLib/training/metastases/placement.py
   LesionLensLib/training/metastases/records.py
-  LesionLensLib/training/metastases/samples.py
   LesionLensLib/training/metastases/shape.py
   LesionLensLib/training/metastases/simulate.py
   LesionLensLib/training/metastases/soil.py

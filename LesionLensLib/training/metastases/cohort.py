@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LesionLensLib.inference.lesion_roi import LIGHT_ROI, RoiPreset
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
+from LesionLensLib.training.manifest_table import write_records
 from LesionLensLib.training.metastases.limits import MetastasisRange
 from LesionLensLib.training.metastases.mechanism import FailureMechanism, bayes_auc, expected_auc
-from LesionLensLib.training.metastases.records import TRUTH_FILE, write_sample
-from LesionLensLib.training.metastases.samples import INPUT_ROLES, LesionSample, lesion_samples
-from LesionLensLib.training.metastases.simulate import simulate_patient
-from LesionLensLib.training.metastases.soil import Soil
+from LesionLensLib.training.metastases.records import read_truth, write_patient
+from LesionLensLib.training.metastases.simulate import SimulatedPatient, simulate_patient
+from LesionLensLib.training.metastases.soil import ROLES, Soil
 from LesionLensLib.training.metastases.soil_sources import repainted
+from LesionLensLib.training.outcome.parts import TEST
+
+COLUMNS = ("case", "patient", "split", "label", *ROLES, "brain", "lesion", "parts", "truth")
+MANIFEST_FILE = "cohort.csv"
+SUMMARY_FILE = "cohort.json"
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,15 @@ class CohortRecipe:
     lesions: int = 300
     seed: int = 0
     painted_share: float = 0.35
-    preset: RoiPreset = LIGHT_ROI
     limits: MetastasisRange = field(default_factory=MetastasisRange)
     mechanism: FailureMechanism = field(default_factory=FailureMechanism)
     synthesis: SynthesisRange = field(default_factory=SynthesisRange)
 
 
-def simulate_cohort(soils: Sequence[Soil], recipe: CohortRecipe) -> Iterator[LesionSample]:
-    """Yield `recipe.lesions` samples, patient after patient; patient n depends on the recipe's seed and n alone.
+def simulate_cohort(soils: Sequence[Soil], recipe: CohortRecipe) -> Iterator[SimulatedPatient]:
+    """Yield patients until there are `recipe.lesions` or a few more; patient n depends on seed and n alone.
 
-    Patients of one soil share its anatomy, whatever was done to it: split by `truth["soil"]["patient"]` to be sure
-    that none is on both sides.
+    Patients of one soil share its anatomy, whatever was done to it (`ground.patient` names it).
     """
     produced, number = 0, 0
     while produced < recipe.lesions:
@@ -52,29 +53,28 @@ def simulate_cohort(soils: Sequence[Soil], recipe: CohortRecipe) -> Iterator[Les
         if soil.kind == "real" and rng.random() < recipe.painted_share:
             soil = repainted(soil, recipe.synthesis, rng)
         patient = simulate_patient(soil, int(rng.integers(2**31)), recipe.limits, recipe.mechanism)
-        samples = lesion_samples(patient, f"sim{number:04d}", recipe.preset)[: recipe.lesions - produced]
-        yield from samples
-        produced += len(samples)
+        if patient.lesions:
+            yield patient
+        produced += len(patient.lesions)
         number += 1
 
 
-def write_cohort(samples: Iterable[LesionSample], folder: Path) -> dict[str, Any]:
-    """Write a folder a lesion, `manifest.csv` and `cohort.json`; return what the latter holds (`reachable`).
+def write_cohort(patients: Iterable[SimulatedPatient], folder: Path, tested: Collection[str]) -> dict[str, Any]:
+    """Write a folder a patient, the manifest and what is reachable; return the latter, by split.
 
-    Columns of the manifest: case, patient, T1c, FLAIR, lesion, oedema, truth, label, split.
+    Patients in the anatomies called `tested` become the test split: no network learns from those heads.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    truths = []
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "patient", *INPUT_ROLES, "truth", "label", "split"])
-        for sample in samples:
-            write_sample(sample, folder / sample.case)
-            files = [f"{sample.case}/{role}.nii.gz" for role in INPUT_ROLES] + [f"{sample.case}/{TRUTH_FILE}"]
-            writer.writerow([sample.case, sample.patient, *files, sample.outcome, "train"])
-            truths.append(sample.truth)
-    summary = reachable(truths)
-    (folder / "cohort.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    folder = folder.resolve()
+    records = []
+    for number, patient in enumerate(patients):
+        name = f"sim{number:04d}"
+        split = TEST if patient.ground.patient in tested else "train"
+        records += [{**record, "split": split} for record in write_patient(patient, folder / name, name)]
+    write_records(folder / MANIFEST_FILE, COLUMNS, records)
+    truths = [(record["split"], read_truth(Path(record["truth"]))) for record in records]
+    splits = dict.fromkeys(split for split, _ in truths)
+    summary = {split: reachable([truth for of, truth in truths if of == split]) for split in splits}
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
 

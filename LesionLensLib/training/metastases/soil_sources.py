@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,21 @@ def read_soils(data: Path, phantoms: int, cases: Sequence[str] = ()) -> list[Soi
     """Return the real soils of the shared multiple-sclerosis images (`cases` alone, where given), then phantoms."""
     rows = [row for row in open_ms_rows(data) if not cases or row.case in cases]
     return [read_soil(row) for row in rows] + [phantom_soil(number) for number in range(phantoms)]
+
+
+def choose_tested(soils: Sequence[Soil], names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the anatomies (`Soil.patient`) kept for the test; raises `UserError` for one that is not there.
+
+    By default that is the last phantom and, of the patients with a single visit and no contrast agent, the last one:
+    the few with a real T1 after contrast are needed to learn from.
+    """
+    known = dict.fromkeys(soil.patient for soil in soils)
+    if names is not None:
+        for name in names:
+            if name not in known:
+                raise UserError(f"There is no anatomy called {name}.", f"Use one of: {', '.join(known)}.")
+        return tuple(names)
+    visits = Counter(soil.patient for soil in soils)
+    single = [s.patient for s in soils if s.kind == "real" and visits[s.patient] == 1 and not s.contrast_agent]
+    phantoms = [soil.patient for soil in soils if soil.kind == "phantom"]
+    return tuple(sorted(group)[-1] for group in (single, phantoms) if group)
