@@ -11,7 +11,8 @@ from sarcoma_cases import place_ras, write_patients
 from LesionLensLib.errors import UserError
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.outcome.labelled import labelled_rows
-from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case, middle
+from LesionLensLib.training.outcome.moving import middle
+from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case
 from LesionLensLib.training.sarcoma.batches import OutcomeBatches
 from LesionLensLib.training.sarcoma.cases import OutcomeCase, read_case
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
@@ -98,7 +99,7 @@ def test_the_same_case_looks_different_in_every_round(cases: list[OutcomeCase]) 
 
 def test_every_case_comes_once_before_any_comes_again(cases: list[OutcomeCase]) -> None:
     batches = OutcomeBatches(cases, replace(RECIPE, batch=2))
-    order = [batches._case_at(place) for place in range(18)]
+    order = [batches.order.case_at(place) for place in range(18)]
     assert [sorted(order[n : n + 6]) for n in (0, 6, 12)] == [list(range(6))] * 3
     assert order[:6] != order[6:12]
     assert batches.batch(0).outcome.tolist() == [cases[n].outcome for n in order[:2]]

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from LesionLensLib.geometry import Matrix
 from LesionLensLib.inference.pet_ct_input import FILLS
-from LesionLensLib.training.pose import rotation
+from LesionLensLib.training.outcome.moving import random_pose, sample_moved
 from LesionLensLib.training.torch_filters import gaussian_blur, smooth_field
 
 
@@ -62,44 +60,19 @@ def augment_case(
 
     `images` is (C, D', H', W') in SUV and HU, `tumour` (D', H', W') from 0 to 1.
     """
-    pose = _random_pose(limits, rng)
+    degrees = np.array([limits.tilt_degrees, limits.tilt_degrees, limits.spin_degrees])
+    pose = random_pose(degrees, limits.scale, limits.flip_chance, rng)
     shift = rng.uniform(-1, 1, 3) * limits.shift_mm / spacing_mm
     bend = _random_bend(shape, limits.elastic_mm / spacing_mm, rng) if limits.elastic_mm else None
     fills = torch.tensor([FILLS[role] for role in (*roles, "lesion")]).view(-1, 1, 1, 1)
-    moved = _sample(torch.cat([images, tumour[None]]) - fills, shape, pose, shift, bend) + fills
+    moved = sample_moved(torch.cat([images, tumour[None]]) - fills, shape, pose, shift, bend) + fills
     changed = [_change(image, role, spacing_mm, limits, rng) for image, role in zip(moved[:-1], roles, strict=True)]
     return torch.stack(changed), moved[-1]
-
-
-def middle(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Return the middle (..., D, H, W) of `shape` of a wider box, which is as much wider on every side."""
-    for axis, want in zip((-3, -2, -1), shape, strict=True):
-        images = images.narrow(axis, (images.shape[axis] - want) // 2, want)
-    return images
-
-
-def _random_pose(limits: OutcomeAugmentation, rng: np.random.Generator) -> Matrix:
-    """Return a 3 x 3 matrix in voxels, order (W, H, D)."""
-    reach = np.array([limits.tilt_degrees, limits.tilt_degrees, limits.spin_degrees])
-    matrix = rotation(rng.uniform(-1, 1, 3) * reach) * np.exp(rng.uniform(-limits.scale, limits.scale, 3))
-    return np.asarray(matrix * np.where(rng.random(3) < limits.flip_chance, -1.0, 1.0))
 
 
 def _random_bend(shape: tuple[int, int, int], reach: float, rng: np.random.Generator) -> Tensor:
     """Return a smooth displacement (1, D, H, W, 3) in voxels, order (W, H, D)."""
     return torch.stack([smooth_field(shape, (4, 4, 4), reach, rng) for _ in range(3)], dim=-1)[None]
-
-
-def _sample(images: Tensor, shape: tuple[int, int, int], pose: Matrix, shift: Matrix, bend: Tensor | None) -> Tensor:
-    """Sample `images` (C, D', H', W') linearly at a moved lattice of `shape` about the same centre; 0 outside."""
-    wanted, given = np.array(shape[::-1], float), np.array(images.shape[:0:-1], float)
-    # torch counts from -1 to 1 along each axis of either box, so the pose must be brought from the one to the other.
-    theta = np.concatenate([pose * wanted[None, :] / given[:, None], (2 * shift / given)[:, None]], axis=1)
-    pose_of_torch = torch.tensor(theta[None], dtype=torch.float32)
-    lattice = functional.affine_grid(pose_of_torch, [1, 1, *shape], align_corners=False)
-    if bend is not None:
-        lattice = lattice + bend * torch.tensor(2 / given, dtype=torch.float32)
-    return functional.grid_sample(images[None], lattice, "bilinear", "zeros", align_corners=False)[0]
 
 
 def _change(

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from LesionLensLib.errors import UserError
 from LesionLensLib.inference.pet_ct_input import network_input
-from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case, middle
+from LesionLensLib.training.outcome.case_order import CaseOrder
+from LesionLensLib.training.outcome.moving import middle
+from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case
 from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
 
@@ -28,16 +29,12 @@ class OutcomeBatch(NamedTuple):
 class OutcomeBatches(IterableDataset[OutcomeBatch]):
     """Endless numbered batches from `cases`, from number `first` on.
 
-    Every case comes once before any comes again; with `balanced` that holds for either outcome, and the outcomes come
-    in turn. Raises `UserError` where an outcome is missing.
+    The order is that of `CaseOrder`. Raises `UserError` where an outcome is missing.
     """
 
     def __init__(self, cases: Sequence[OutcomeCase], recipe: OutcomeRecipe, first: int = 0) -> None:
         self.cases, self.recipe, self.first = list(cases), recipe, first
-        by_outcome = [[n for n, case in enumerate(cases) if case.outcome == outcome] for outcome in (0, 1)]
-        if not all(by_outcome):
-            raise UserError("All patients to train on have the same outcome.", "Add patients with the other outcome.")
-        self.groups = by_outcome if recipe.balanced else [sorted(by_outcome[0] + by_outcome[1])]
+        self.order = CaseOrder([case.outcome for case in cases], recipe.balanced, recipe.seed)
 
     def __iter__(self) -> Iterator[OutcomeBatch]:
         number = self.first
@@ -49,16 +46,9 @@ class OutcomeBatches(IterableDataset[OutcomeBatch]):
         """Return batch `number`."""
         recipe = self.recipe
         places = range(number * recipe.batch, (number + 1) * recipe.batch)
-        pairs = [self._changed(self.cases[self._case_at(place)], place) for place in places]
-        outcome = torch.tensor([self.cases[self._case_at(place)].outcome for place in places])
+        pairs = [self._changed(self.cases[self.order.case_at(place)], place) for place in places]
+        outcome = torch.tensor([self.cases[self.order.case_at(place)].outcome for place in places])
         return OutcomeBatch(torch.stack([images for images, _ in pairs]), outcome, torch.stack([m for _, m in pairs]))
-
-    def _case_at(self, place: int) -> int:
-        """Return the case at a place of the endless sequence of shuffled rounds."""
-        group = self.groups[place % len(self.groups)]
-        turn, index = divmod(place // len(self.groups), len(group))
-        order = np.random.default_rng((self.recipe.seed, 0, place % len(self.groups), turn)).permutation(len(group))
-        return group[int(order[index])]
 
     def _changed(self, case: OutcomeCase, place: int) -> tuple[Tensor, Tensor]:
         recipe = self.recipe

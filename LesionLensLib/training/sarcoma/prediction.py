@@ -15,7 +15,7 @@ from LesionLensLib.images import Volume, resample
 from LesionLensLib.inference.outcome_pass import TUMOUR_THRESHOLD, OutcomeAnswer, ask_networks
 from LesionLensLib.inference.pet_ct_input import network_input
 from LesionLensLib.metrics import dice
-from LesionLensLib.training.sarcoma.augmentation import middle
+from LesionLensLib.training.outcome.moving import middle
 from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
 
