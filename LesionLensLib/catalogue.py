@@ -15,6 +15,8 @@ from LesionLensLib.model_card import CARD_FILE, MODEL_ID, ModelCard
 if TYPE_CHECKING:
     import torch
 
+    from LesionLensLib.outcome.typicality import TypicalityReference
+
 
 def models_root() -> Path:
     """Return the folder of the shipped models: `LESIONLENS_MODELS`, else `Resources/Models` beside the library."""
@@ -95,3 +97,27 @@ def load_weights(card: ModelCard) -> dict[str, torch.Tensor]:
     except Exception as error:  # the parser raises its own type and several built-in ones for malformed bytes
         raise EnvironmentFault(f"The weights of {card.id} are not a safetensors file.", remedy, repr(error)) from error
     return {name: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for name, t in tensors.items()}
+
+
+def load_typicality(card: ModelCard) -> TypicalityReference | None:
+    """Return the statistics of the training cases of an outcome model, None where the card names none.
+
+    Raises `EnvironmentFault` where the file is missing or differs from the card, `UserError` where it holds something
+    else.
+    """
+    if card.outcome is None or card.outcome.typicality is None:
+        return None
+    from LesionLensLib.outcome.typicality import TypicalityReference
+
+    file = card.outcome.typicality
+    remedy = "Get the model again; do not use this copy."
+    try:
+        content = (card.folder / file.file).read_bytes()
+    except OSError as error:
+        raise EnvironmentFault(f"{file.file} of {card.id} is missing or unreadable.", remedy, str(error)) from error
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise EnvironmentFault(f"{file.file} of {card.id} is damaged or was changed: its hash differs.", remedy)
+    try:
+        return TypicalityReference.from_dict(json.loads(content))
+    except ValueError as error:
+        raise UserError(f"{file.file} of {card.id} is not valid JSON.", remedy, str(error)) from error

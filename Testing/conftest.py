@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from tiny_model import write_tiny_model
+from tiny_outcome_model import write_tiny_outcome_model
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
@@ -29,6 +30,13 @@ def data_root() -> Path:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with an RSANet of base width 8 and seeded random weights: the pipeline runs, medicine does not."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny-ms")
+
+
+@pytest.fixture(scope="session")
+def tiny_outcome_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with tiny CHMFLs of seeded random weights, calibration, and typicality of made-up patients."""
+    folder = tmp_path_factory.mktemp("outcome-models")
+    return write_tiny_outcome_model(folder / "tiny-chmfl", folder / "patients")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 
-from LesionLensLib.cli.parser import command_module, make_parser
+from LesionLensLib.cli.parser import command_module, make_parser, with_signed_values
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, LesionLensError
 from LesionLensLib.interrupts import cancel_on_signals
 from LesionLensLib.progress import make_progress
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    options = make_parser(arguments).parse_args(arguments)
+    options = make_parser(arguments).parse_args(with_signed_values(arguments))
     return command_module(options.command).run(options, make_progress(options.progress))
 
 

@@ -25,6 +25,14 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
                         help="take the pass with the smallest memory; on most CPUs it is the default")  # fmt: skip
 
 
+def only_mask(command: str, role: str, values: Sequence[str]) -> str | None:
+    """Return the path of the one `--mask` that `command` takes, None without one; raises `UserError` for others."""
+    masks = dict(parse_pairs("--mask", values))
+    if set(masks) - {role} or len(masks) != len(values):
+        raise UserError(f"{command} takes one mask, that of the {role}.", f"Write it as --mask {role}=PATH.")
+    return masks.get(role)
+
+
 def parse_pairs(option: str, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Split each `ROLE=PATH` of an option; raises `UserError` for anything else."""
     pairs = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Sequence
 from typing import NoReturn, Protocol, cast
 
@@ -14,11 +15,13 @@ from LesionLensLib.progress import PROGRESS_MODES, Progress
 # Name -> (module, one line of help). A command stands here only once it works.
 COMMANDS = {
     "segment": ("LesionLensLib.cli.segment", "find and measure lesions in the images of one visit"),
+    "predict": ("LesionLensLib.cli.predict", "predict the outcome of a lesion, with interval, outline and typicality"),
     "models": ("LesionLensLib.cli.models", "list the models with their channels, licence and state on disk"),
     "evaluate": ("LesionLensLib.cli.evaluate", "judge a model on labelled cases, with intervals and a simple baseline"),
     "train": ("LesionLensLib.cli.train", "train a model from a recipe and a table of cases; resumable"),
     "run": ("LesionLensLib.cli.run", "run a job file, as the panels of 3D Slicer do"),
 }
+SIGNED_LIST = re.compile(r"-[0-9.][0-9.eE+\-]*(,[0-9.eE+\- ]+)+")
 
 
 class Command(Protocol):
@@ -49,7 +52,7 @@ def make_parser(arguments: Sequence[str]) -> Parser:
     """Return the parser; of the commands only the one named in `arguments` gets its options."""
     parser = Parser(
         prog="lesionlens",
-        description="Lesion segmentation for brain MRI. For research, not a medical device.",
+        description="Lesion segmentation and outcome prediction. For research, not a medical device.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lesionlens {LesionLensLib.__version__}")
@@ -60,6 +63,17 @@ def make_parser(arguments: Sequence[str]) -> Parser:
             add_progress_option(command)
             command_module(name).add_arguments(command)
     return parser
+
+
+def with_signed_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with numbers such as -12,3,40 tied to the option before: argparse takes them for options."""
+    tied: list[str] = []
+    for argument in arguments:
+        if tied and tied[-1].startswith("--") and "=" not in tied[-1] and SIGNED_LIST.fullmatch(argument):
+            tied[-1] += f"={argument}"
+        else:
+            tied.append(argument)
+    return tied
 
 
 def add_progress_option(parser: argparse.ArgumentParser) -> None:

@@ -46,13 +46,23 @@ def run_job(job: CaseJob, progress: Progress, progress_mode: str) -> int:
 
 
 def results_table(folder: Path, report: dict[str, Any]) -> str:
-    """Return what came out and where, as lines of text."""
-    rows = [(name.replace("_", " "), _value(value)) for name, value in report["result"].items()]
+    """Return what came out and where, as lines of text; nested values are for the report."""
+    rows = [(name.replace("_", " "), _value(value)) for name, value in report["result"].items() if _is_shown(value)]
     rows += [(Path(entry["path"]).name, str(folder / entry["path"])) for entry in report["outputs"]]
     rows.append(("report.json", str(folder / "report.json")))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
+def _is_shown(value: object) -> bool:
+    return _is_range(value) or not isinstance(value, (dict, list))
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(end, float) for end in value)
+
+
 def _value(value: object) -> str:
+    if isinstance(value, list):
+        return " to ".join(_value(end) for end in value)
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from LesionLensLib.cli.options import add_case_options, parse_pairs
+from LesionLensLib.cli.options import add_case_options, only_mask, parse_pairs
 from LesionLensLib.cli.run import run_job
-from LesionLensLib.errors import UserError
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.progress import Progress
 
@@ -31,15 +30,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
 
 def job_of(options: argparse.Namespace) -> SegmentJob:
     """Return the job that the options describe; raises `UserError` for values no run could use."""
-    masks = dict(parse_pairs("--mask", options.masks))
-    stray = sorted(set(masks) - {"brain"})
-    if stray or len(masks) != len(options.masks):
-        raise UserError("segment takes one mask, that of the brain.", "Write it as --mask brain=PATH.")
     return SegmentJob(
         inputs=parse_pairs("--input", options.inputs),
         output=options.output,
         model=options.model,
-        brain_mask=masks.get("brain"),
+        brain_mask=only_mask("segment", "brain", options.masks),
         transforms=parse_pairs("--transform", options.transforms),
         register=options.register,
         threshold=options.threshold,

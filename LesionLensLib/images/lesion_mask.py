@@ -19,9 +19,23 @@ _NEIGHBOURS_26 = np.ones((3, 3, 3), dtype=bool)
 def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
     """Return the mask at `path` as 0 and 1 (uint8) on the grid of `reference`.
 
+    Raises `UserError` as `read_drawn_mask`, and for a mask that lies outside of `reference`.
+    """
+    mask = resample(read_drawn_mask(path, reference, roi), reference.grid, "nearest")
+    if not mask.array.any():
+        raise UserError(
+            f"The mask {Path(path).name} covers no voxel of the image.",
+            "Give a mask made on this image or on another one of the same examination.",
+        )
+    return mask
+
+
+def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
+    """Return the mask at `path` as 0 and 1 (uint8) on the grid it was drawn on; contours on that of `reference`.
+
     An image file gives its voxels other than 0. A DICOM file or folder is taken for an RT structure set, of which `roi`
-    names the region, else the tumour is found by name. Raises `UserError` for an image that is no mask, an empty
-    mask, and one that lies outside of `reference`; the structure set as in `roi_mask`.
+    names the region, else the tumour is found by name. Raises `UserError` for an image that is no mask and an empty
+    mask; the structure set as in `roi_mask`.
     """
     path = Path(path)
     if path.is_dir() or (path.is_file() and known_suffix(path) is None):
@@ -39,13 +53,7 @@ def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volu
     binary = Volume((image.array != 0).astype(np.uint8), image.grid, image.header)
     if not binary.array.any():
         raise UserError(f"The mask {path.name} is empty.", "Give a mask that marks the lesion with 1.")
-    mask = resample(binary, reference.grid, "nearest")
-    if not mask.array.any():
-        raise UserError(
-            f"The mask {path.name} covers no voxel of the image.",
-            "Give a mask made on this image or on another one of the same examination.",
-        )
-    return mask
+    return binary
 
 
 def split_lesions(mask: Volume, min_volume_ml: float = 0.0) -> tuple[Volume, ...]:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
+from LesionLensLib.images.pet_series import read_pet
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.register import read_transform, register_rigid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.jobs import SegmentJob
-from LesionLensLib.model_card import ModelCard
+from LesionLensLib.jobs import CaseJob
+from LesionLensLib.model_card import Channel, ModelCard
 from LesionLensLib.report import hash_of, input_entry
 
+if TYPE_CHECKING:
+    from LesionLensLib.images.suv import SuvFallback
+
+PET_MODALITY = "PT"
 REGISTRATION_FILE = "transforms/{}.tfm"
 
 
@@ -41,7 +46,12 @@ class Case:
         return resample(self.volumes[role], grid, "linear", self.transforms.get(role))
 
 
-def check_roles(job: SegmentJob, card: ModelCard) -> None:
+def job_paths(job: CaseJob) -> list[Path]:
+    """Return every file and folder that the job reads, which its result must leave alone."""
+    return [Path(path) for path in (*(path for _, path in (*job.inputs, *job.transforms)), *job.mask_paths)]
+
+
+def check_roles(job: CaseJob, card: ModelCard) -> None:
     """Raise `UserError` unless the job gives exactly the channels the model wants."""
     given = set(job.input_paths)
     wanted = ", ".join(card.roles)
@@ -55,17 +65,28 @@ def check_roles(job: SegmentJob, card: ModelCard) -> None:
         )
 
 
-def read_case(job: SegmentJob, card: ModelCard) -> Case:
-    """Read every channel, the brain mask and the given transforms; raises `UserError` for the first that fails."""
+def read_case(job: CaseJob, card: ModelCard, fallback: SuvFallback | None = None) -> Case:
+    """Read every channel, a PET in SUV, and the given transforms; raises `UserError` for the first that fails.
+
+    `fallback` stands in for what the DICOM files of a PET lack.
+    """
     paths = {role: Path(job.input_paths[role]) for role in card.roles}
-    volumes = {role: read_volume(path) for role, path in paths.items()}
+    volumes = {role: _read_channel(path, card.channel(role), fallback) for role, path in paths.items()}
     entries = [input_entry(role, path, volumes[role].grid) for role, path in paths.items()]
-    mask = None
-    if job.brain_mask is not None:
-        mask = read_volume(job.brain_mask)
-        entries.append(input_entry("brain", Path(job.brain_mask), mask.grid))
     transforms = {role: read_transform(path) for role, path in job.transforms}
-    return Case(volumes, mask, transforms, tuple(entries))
+    return Case(volumes, None, transforms, tuple(entries))
+
+
+def _read_channel(path: Path, channel: Channel, fallback: SuvFallback | None) -> Volume:
+    return read_pet(path, fallback) if channel.modality == PET_MODALITY else read_volume(path)
+
+
+def with_brain_mask(case: Case, path: str | None) -> Case:
+    """Return the case with the brain mask at `path`, if there is one."""
+    if path is None:
+        return case
+    mask = read_volume(path)
+    return replace(case, brain_mask=mask, entries=(*case.entries, input_entry("brain", Path(path), mask.grid)))
 
 
 def register_case(case: Case, card: ModelCard, seed: int) -> Case:
@@ -87,13 +108,13 @@ def write_registrations(folder: Path, case: Case) -> None:
         sitk.WriteTransform(case.transforms[role], str(path))
 
 
-def transform_files(folder: Path, job: SegmentJob, case: Case) -> dict[str, str]:
+def transform_files(folder: Path, job: CaseJob, case: Case) -> dict[str, str]:
     """Return for each role with a transform the file that holds it, after `write_registrations`."""
     found = {role: str(folder / REGISTRATION_FILE.format(role)) for role in case.registered}
     return {**dict(job.transforms), **found}
 
 
-def describe_transforms(job: SegmentJob, case: Case) -> dict[str, dict[str, Any]]:
+def describe_transforms(job: CaseJob, case: Case) -> dict[str, dict[str, Any]]:
     """Return for the report how each channel was laid over the reference: by headers, by a file, by registration."""
     given = dict(job.transforms)
     described: dict[str, dict[str, Any]] = {}

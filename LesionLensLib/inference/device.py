@@ -26,17 +26,17 @@ class DeviceChoice:
     threads: int = 1
 
 
-def choose_device(requested: str = "auto") -> DeviceChoice:
-    """Return where to run for a `--device` value.
+def choose_device(requested: str = "auto", fast_cpu: bool = True) -> DeviceChoice:
+    """Return where to run for a `--device` value; without `fast_cpu` a network runs on a CPU as it was trained.
 
     Raises `UserError` if the value is malformed and `EnvironmentFault` if the device asked for is absent or fails.
     """
     if not REQUEST.fullmatch(requested):
         raise UserError(f'"{requested}" is not a device.', "Give auto, cpu, cuda or cuda:N with a number N.")
     if requested == "cpu":
-        return _on_cpu("the CPU was asked for")
+        return _on_cpu("the CPU was asked for", fast_cpu)
     if requested == "auto":
-        return _automatic()
+        return _automatic(fast_cpu)
     name = requested if ":" in requested else "cuda:0"
     fault = cuda_fault(name)
     if fault:
@@ -44,17 +44,19 @@ def choose_device(requested: str = "auto") -> DeviceChoice:
     return DeviceChoice(name, f"{requested} was asked for: {torch.cuda.get_device_name(name)}", PLAIN, usable_cores())
 
 
-def _automatic() -> DeviceChoice:
+def _automatic(fast_cpu: bool) -> DeviceChoice:
     if not torch.cuda.is_available():
-        return _on_cpu("no CUDA device was found")
+        return _on_cpu("no CUDA device was found", fast_cpu)
     fault = cuda_fault("cuda:0")
     if fault:
-        return _on_cpu(f"the GPU failed a small test: {fault}")
+        return _on_cpu(f"the GPU failed a small test: {fault}", fast_cpu)
     name = torch.cuda.get_device_name("cuda:0")
     return DeviceChoice("cuda:0", f"a CUDA device was found: {name}", PLAIN, usable_cores())
 
 
-def _on_cpu(why: str) -> DeviceChoice:
+def _on_cpu(why: str, fast_cpu: bool) -> DeviceChoice:
+    if not fast_cpu:
+        return DeviceChoice("cpu", why, PLAIN, usable_cores())
     fast = choose_fast_path()
     return DeviceChoice("cpu", f"{why}; {fast.name}, because {fast.reason}", fast, usable_cores())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ WINDOW_OVERLAP = 0.5
 MEMORY_TO_USE = 0.9
 OUT_OF_MEMORY = ("not enough memory", "can't allocate")
 
+Answer = TypeVar("Answer")
 Probability = NDArray[np.float32]
 Tell = Callable[[float, str], None]
 Preparer = Callable[[nn.Module, DeviceChoice, bool], Predictor]
@@ -97,8 +99,33 @@ def run_with_ladder(
     entry names the rung that gave the answer. Raises `EnvironmentFault` when no rung is left; other errors pass.
     """
     tell: Tell = progress or (lambda fraction, text: None)
+
+    def climb(rung: Rung) -> Probability:
+        predictor = preparer(net, rung.choice, rung.lean)
+        if rung.window is None:
+            return predictor(x[0])
+        return predict_windows(
+            predictor, x[0], rung.window, WINDOW_OVERLAP, report=lambda fraction: tell(fraction, rung.name)
+        )
+
+    rungs = plan_rungs(net, x.shape[1:], choice, lean)
+    return descend(rungs, climb, lambda rung: _form(net, rung), x.shape[2:], tell, available)
+
+
+def descend(
+    rungs: Sequence[Rung],
+    climb: Callable[[Rung], Answer],
+    form: Callable[[Rung], str],
+    shape: Sequence[int],
+    tell: Tell,
+    available: Callable[[str], int | None] = available_memory,
+) -> tuple[Answer, tuple[str, ...]]:
+    """Return what `climb` gives on the first rung that fits and holds, and every step in words.
+
+    `form` says in words how a rung computes, `shape` is that of the images. Raises as `run_with_ladder`.
+    """
     steps: list[str] = []
-    for rung in plan_rungs(net, x.shape[1:], choice, lean):
+    for rung in rungs:
         free = available(rung.choice.device)
         if free is not None and rung.bytes_needed > MEMORY_TO_USE * free:
             steps.append(
@@ -107,14 +134,14 @@ def run_with_ladder(
             tell(0.0, steps[-1])
             continue
         tell(0.0, rung.name)
-        probability = _try(rung, net, x[0], tell, preparer)
-        if probability is not None:
-            steps.append(f"{rung.name}: done ({_form(net, rung)})")
-            return probability, tuple(steps)
+        answer = _try(rung, climb)
+        if answer is not None:
+            steps.append(f"{rung.name}: done ({form(rung)})")
+            return answer, tuple(steps)
         steps.append(f"{rung.name}: ran out of memory")
         tell(0.0, steps[-1])
     raise EnvironmentFault(
-        f"There is not enough memory for images of {' x '.join(map(str, x.shape[2:]))} voxels.",
+        f"There is not enough memory for images of {' x '.join(map(str, shape))} voxels.",
         "Close other programs, use a machine with more memory, or crop the images.",
         "; ".join(steps),
     )
@@ -126,15 +153,10 @@ def _form(net: nn.Module, rung: Rung) -> str:
     return rung.choice.fast.name if on_cpu and can_stream(net) else "plain float32"
 
 
-def _try(rung: Rung, net: nn.Module, x: Tensor, tell: Tell, preparer: Preparer) -> Probability | None:
+def _try(rung: Rung, climb: Callable[[Rung], Answer]) -> Answer | None:
     """Run one rung; None if memory ran out, by then freed again (a kept traceback would hold on to it)."""
     try:
-        predictor = preparer(net, rung.choice, rung.lean)
-        if rung.window is None:
-            return predictor(x)
-        return predict_windows(
-            predictor, x, rung.window, WINDOW_OVERLAP, report=lambda fraction: tell(fraction, rung.name)
-        )
+        return climb(rung)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

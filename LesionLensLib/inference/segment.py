@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.errors import EnvironmentFault, InternalFault, UserError
+from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.segmentation_file import Segment, write_segmentation
@@ -22,13 +22,15 @@ from LesionLensLib.inference.case import (
     Case,
     check_roles,
     describe_transforms,
+    job_paths,
     read_case,
     register_case,
-    transform_files,
+    with_brain_mask,
     write_registrations,
 )
 from LesionLensLib.inference.clock import PhaseClock
-from LesionLensLib.inference.device import DeviceChoice, choose_device, make_deterministic
+from LesionLensLib.inference.device import choose_device, make_deterministic
+from LesionLensLib.inference.job_report import JobRun, Told, finish_job
 from LesionLensLib.inference.ladder import run_with_ladder
 from LesionLensLib.inference.lesions import Lesion, find_lesions, write_lesions_csv
 from LesionLensLib.inference.network import Model, load_model
@@ -39,7 +41,6 @@ from LesionLensLib.inputs.check_values import check_values
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress
-from LesionLensLib.report import complete_report, output_entries, write_report
 from LesionLensLib.results import ResultFolder, speaking_of_disk
 
 # At what share of the whole job each phase begins, from runs of a native case on two cores.
@@ -52,14 +53,11 @@ LESIONS_FILE = "lesions.csv"
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(JobRun):
     """What stays the same from the first phase of a run to the last."""
 
     job: SegmentJob
-    card: ModelCard
     model: Model
-    device: DeviceChoice
-    clock: PhaseClock
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,10 @@ def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
     """
     clock = PhaseClock(progress, PHASES)
     card = find_card(job.model)
+    if card.outcome is not None:
+        raise UserError(f"The model {card.id} predicts an outcome.", "Use lesionlens predict with it.")
     check_roles(job, card)
-    paths = [Path(path) for _, path in (*job.inputs, *job.transforms)]
-    paths += [card.folder] + ([Path(job.brain_mask)] if job.brain_mask else [])
-    with ResultFolder(Path(job.output), job.overwrite, paths) as folder:
+    with ResultFolder(Path(job.output), job.overwrite, [card.folder, *job_paths(job)]) as folder:
         report = _segment_into(folder.path, job, card, clock)
     progress.update("done", 1.0, "done")
     return report
@@ -94,7 +92,7 @@ def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
 def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
     make_deterministic()
     with clock.phase("model", "loading the model"):
-        run = Run(job, card, load_model(card), choose_device(job.device), clock)
+        run = Run(card, choose_device(job.device), clock, job, load_model(card))
     clock.progress.update("device", PHASES["read"], f"{run.device.device}: {run.device.reason}")
     case, findings = _read_and_check(run)
     outcome = _find_lesions_in(case, run)
@@ -102,20 +100,18 @@ def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseCl
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         _write_outcome(folder, outcome, card)
         write_registrations(folder, case)
-    with speaking_of_disk(folder.name):
-        report = _write_report(folder, run, case, findings, outcome)
-    if job.scene:
-        with clock.phase("scene", "drawing the scene"):
-            findings += _add_scene(folder, run, case)
-        with speaking_of_disk(folder.name):
-            report = _write_report(folder, run, case, findings, outcome)
-    return report
+    result = {
+        "lesion_count": len(outcome.lesions),
+        "lesion_volume_ml": round(sum(lesion.volume_ml for lesion in outcome.lesions), 6),
+    }
+    told = Told(outcome.settings, outcome.ladder, findings, result)
+    return finish_job(folder, job, run, case, told, job.brain_mask)
 
 
 def _read_and_check(run: Run) -> tuple[Case, tuple[Finding, ...]]:
     job, card, clock = run.job, run.card, run.clock
     with clock.phase("read", "reading the images"):
-        case = read_case(job, card)
+        case = with_brain_mask(read_case(job, card), job.brain_mask)
     if job.register:
         with clock.phase("register", "registering the channels"):
             raise_on_error(check_values(case.volumes))  # registration of NaN would run long and find nothing
@@ -126,14 +122,8 @@ def _read_and_check(run: Run) -> tuple[Case, tuple[Finding, ...]]:
             brain_mask=case.brain_mask, transforms=case.transforms,
         )  # fmt: skip
         raise_on_error(findings)
-        _warn(findings, clock)
+        run.warn(findings)
     return case, findings
-
-
-def _warn(findings: tuple[Finding, ...], clock: PhaseClock) -> None:
-    for finding in findings:
-        if finding.severity == "warning":
-            clock.progress.warn(f"{finding.text} {finding.remedy}".strip())
 
 
 def _find_lesions_in(case: Case, run: Run) -> Outcome:
@@ -145,7 +135,7 @@ def _find_lesions_in(case: Case, run: Run) -> Outcome:
     with clock.phase("brain", "finding the brain"):
         brain = _brain_of(case, channels, run)
         findings = brain_findings(brain, card)
-        _warn(findings, clock)
+        run.warn(findings)
     box, part = brain_box(brain.mask, grid)
     with clock.phase("prepare", "normalising the channels"):
         inside = brain.mask[part]
@@ -215,50 +205,3 @@ def _write_outcome(folder: Path, outcome: Outcome, card: ModelCard) -> None:
     write_volume(outcome.probability, folder / PROBABILITY_FILE)
     write_volume(outcome.brain, folder / BRAIN_FILE)
     write_lesions_csv(folder / LESIONS_FILE, outcome.lesions)
-
-
-def _add_scene(folder: Path, run: Run, case: Case) -> tuple[Finding, ...]:
-    """Draw the scene; what could not be drawn is a warning, since the results stand without it."""
-    from LesionLensLib.scene.build import draw_in_child
-
-    try:
-        draw_in_child(
-            folder, run.job.input_paths, run.card.reference_role, run.job.brain_mask,
-            transform_files(folder, run.job, case),
-        )  # fmt: skip
-    except (EnvironmentFault, InternalFault) as error:
-        findings = (Finding("warning", "scene-incomplete", error.message, error.remedy),)
-        _warn(findings, run.clock)
-        return findings
-    return ()
-
-
-def _write_report(
-    folder: Path, run: Run, case: Case, findings: tuple[Finding, ...], outcome: Outcome
-) -> dict[str, Any]:
-    card = run.card
-    report = complete_report(
-        {
-            "model": {
-                "id": card.id,
-                "version": card.version,
-                "sha256": card.weights.sha256,
-                "evidence": card.evidence,
-                "reference_role": card.reference_role,
-            },
-            "device": run.device.device,
-            "settings": outcome.settings,
-            "seed": run.job.seed,
-            "inputs": list(case.entries),
-            "findings": [finding.to_dict() for finding in findings],
-            "ladder": list(outcome.ladder),
-            "timing": run.clock.seconds,
-            "outputs": output_entries(folder),
-            "result": {
-                "lesion_count": len(outcome.lesions),
-                "lesion_volume_ml": round(sum(lesion.volume_ml for lesion in outcome.lesions), 6),
-            },
-        }
-    )
-    write_report(folder, report)
-    return report

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from LesionLensLib.networks.chmfl import CHMFL, ChmflOutput
+from LesionLensLib.networks.chmfl import CHMFL, LEVELS, ChmflOutput
 
 PAPER_GRID = (144, 112, 112)
 """(D, H, W) voxels of 1 mm of the paper's box of 112 x 112 x 144 mm; its long side runs along the limb."""
@@ -88,6 +88,12 @@ class SliceBySlice(nn.Module):
     def outcome_logits(self, x: Tensor, counted: Tensor | None = None) -> Tensor:
         """Return the outcome logits (N, 2) of `forward`."""
         return self.forward(x, counted).outcome
+
+
+def side_multiple(variant: str = "chmfl", **options: Any) -> int:
+    """Return the number of which every side of the images of that network must be a multiple."""
+    levels = {**VARIANTS[variant].options, **options}.get("levels", LEVELS.stop - 1)
+    return int(2 ** (int(levels) - 1))
 
 
 def build_chmfl(variant: str = "chmfl", **options: Any) -> CHMFL | SliceBySlice:

@@ -24,7 +24,7 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.outcome.calibration import Calibration
 from LesionLensLib.outcome.figure import LEVEL
 
-_FEWEST_MODELS = 3
+FEWEST_MODELS = 3
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def risk_of(fold_logits: ArrayLike, calibration: Calibration) -> Risk:
     about their own spread, and for logits that are not finite.
     """
     logits = np.asarray(fold_logits, dtype=np.float64).ravel()
-    if logits.size < _FEWEST_MODELS:
+    if logits.size < FEWEST_MODELS:
         raise UserError(
             f"{logits.size} models of cross-validation folds give no interval.",
-            f"Use a model folder with the weights of at least {_FEWEST_MODELS} folds.",
+            f"Use a model folder with the weights of at least {FEWEST_MODELS} folds.",
         )
     if not np.isfinite(logits).all():
         raise UserError("The network gave no number for this patient.", "Check the input for extreme values.")

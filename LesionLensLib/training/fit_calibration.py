@@ -21,6 +21,7 @@ from LesionLensLib.outcome.reliability import log_loss
 Folds = NDArray[np.int64]
 _LARGEST_SLOPE = 1e3
 _FLAT = 1e-6
+FEWEST_FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ def fit_calibration(outcomes: Outcomes, folds: Sequence[int]) -> CalibrationFit:
     """
     fold = np.asarray(folds, dtype=np.int64)
     numbers = np.unique(fold)
-    if fold.size != outcomes.cases or numbers.size < 3:
+    if fold.size != outcomes.cases or numbers.size < FEWEST_FOLDS:
         raise UserError("Calibration needs the fold of every case, and three folds.", "Give out-of-fold predictions.")
     labels, logits = outcomes.labels, outcomes.scores
     losses = _held_out_losses(labels, logits, fold)

@@ -13,7 +13,7 @@ from LesionLensLib.outcome.shrunk_gaussian import ShrunkGaussian
 from LesionLensLib.outcome.typicality import Check, Kind, TypicalityReference, check_values
 from LesionLensLib.training.fit_gaussian import fit_gaussian
 
-_FEWEST_CASES = 8
+FEWEST_CASES = 8
 
 
 def fit_typicality(cases: Sequence[CaseDescription], folds: Sequence[int] | None = None) -> TypicalityReference:
@@ -24,8 +24,8 @@ def fit_typicality(cases: Sequence[CaseDescription], folds: Sequence[int] | None
     which of them, numbered 0..K-1, held each case out, and only that one's distance counts for it. Raises `UserError`
     for fewer than eight cases, and for cases described by different channels.
     """
-    if len(cases) < _FEWEST_CASES:
-        raise UserError(f"Typicality needs {_FEWEST_CASES} training cases.", "Give more training cases.")
+    if len(cases) < FEWEST_CASES:
+        raise UserError(f"Typicality needs {FEWEST_CASES} training cases.", "Give more training cases.")
     roles = tuple(cases[0].intensities)
     if any(set(case.intensities) != set(roles) for case in cases):
         raise UserError("The training cases have different channels.", "Describe every case by the same channels.")

@@ -76,3 +76,15 @@ def hashes(folder: Path) -> dict[str, str]:
     """Return the hash of every file below a folder by its relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def check_said(stderr: str, says: str) -> None:
+    """Check that exactly one error with `says` in it and one remedy were printed, and no traceback."""
+    lines = stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    remedies = [line for line in lines if line.startswith("remedy: ")]
+    assert len(errors) == len(remedies) == 1, stderr
+    assert says.lower() in errors[0].lower()
+    assert len(remedies[0]) > len("remedy: ") + 10
+    assert "Traceback" not in stderr
+    assert all(line.startswith(("error: ", "remedy: ", "warning: ")) for line in lines), stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from case_files import Call, CaseFiles, hashes
+from case_files import Call, CaseFiles, check_said, hashes
 from dicom_files import write_series
 
 from LesionLensLib.cli.main import main
@@ -341,18 +341,6 @@ def test_bad_input_is_explained_and_leaves_nothing(
     assert hashes(case_files.folder) | hashes(case_files.paths["T1"].parent) == before
     assert not case_files.output.exists()
     assert [path.name for path in case_files.folder.rglob("*.partial*")] == []
-
-
-def check_said(stderr: str, says: str) -> None:
-    """Check that exactly one error with `says` in it and one remedy were printed, and no traceback."""
-    lines = stderr.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    remedies = [line for line in lines if line.startswith("remedy: ")]
-    assert len(errors) == len(remedies) == 1, stderr
-    assert says.lower() in errors[0].lower()
-    assert len(remedies[0]) > len("remedy: ") + 10
-    assert "Traceback" not in stderr
-    assert all(line.startswith(("error: ", "remedy: ", "warning: ")) for line in lines), stderr
 
 
 def test_the_unbroken_case_is_good_or_the_table_would_prove_nothing(case_files: CaseFiles) -> None:

@@ -31,7 +31,7 @@ def test_help_names_every_command_that_works_and_no_other(capsys: pytest.Capture
     text = capsys.readouterr().out
     for name in COMMANDS:
         assert name in text
-    for later in ("predict", "explain", "cohort"):
+    for later in ("explain", "cohort"):
         assert later not in text
 
 

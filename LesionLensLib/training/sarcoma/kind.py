@@ -87,8 +87,9 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
     def export(
         self, training: RowTraining[OutcomeRecipe, OutcomeCase], parts: Sequence[Part], said: Scopes, folder: Path
     ) -> None:
-        """Write the final network and those of the folds."""
-        export_row(training, [part for part in parts if part.is_fold], parts[-1], folder)
+        """Write the final network and those of the folds, calibrated on what the folds held out."""
+        folds = [part for part in parts if part.is_fold]
+        export_row(training, folds, parts[-1], said.get(CROSS_VALIDATION, ()), folder)
 
     def file_of(self, scope: str) -> str:
         """Return `predictions.csv` for the folds."""

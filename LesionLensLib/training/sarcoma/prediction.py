@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, resample
-from LesionLensLib.inference.outcome_pass import TUMOUR_THRESHOLD, OutcomeAnswer, ask_networks
-from LesionLensLib.inference.pet_ct_input import network_input
+from LesionLensLib.inference.outcome_pass import TUMOUR_THRESHOLD, OutcomeAnswer, ask_networks, feature_vectors
+from LesionLensLib.inference.pet_ct_input import describe_pet_ct, network_input
 from LesionLensLib.metrics import dice
+from LesionLensLib.outcome.case_description import CaseDescription
 from LesionLensLib.training.outcome.moving import middle
 from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
@@ -33,6 +34,17 @@ def case_input(case: OutcomeCase, recipe: OutcomeRecipe) -> Tensor:
     images = middle(torch.from_numpy(case.images), recipe.field_of_view.shape).numpy()
     values = network_input(images, case.roles, recipe.spacing_mm, recipe.normalization)
     return torch.from_numpy(values)[None]
+
+
+def describe_training_case(
+    case: OutcomeCase, recipe: OutcomeRecipe, networks: Sequence[nn.Module], device: torch.device
+) -> CaseDescription:
+    """Return what typicality compares of the unchanged case, with the features that `networks` make of it."""
+    images, tumour = (
+        middle(torch.from_numpy(values), recipe.field_of_view.shape).numpy() for values in (case.images, case.tumour)
+    )
+    features = feature_vectors(networks, case_input(case, recipe).to(device))
+    return describe_pet_ct(images, case.roles, tumour, view_grid(case, recipe), case.truth.grid, features)
 
 
 def predict_case(

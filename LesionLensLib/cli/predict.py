@@ -1,0 +1,64 @@
+"""`lesionlens predict`: images of one visit and the place of a lesion in, a result folder out."""
+
+from __future__ import annotations
+
+import argparse
+
+from LesionLensLib.cli.options import add_case_options, only_mask, parse_pairs
+from LesionLensLib.cli.run import run_job
+from LesionLensLib.errors import UserError
+from LesionLensLib.jobs import PredictJob
+from LesionLensLib.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `predict`."""
+    parser.add_argument("--model", default="chmfl-sarcoma", metavar="M",
+                        help="id of an outcome model, or the path of its folder (default: chmfl-sarcoma)")  # fmt: skip
+    add_case_options(parser)
+    parser.add_argument("--mask", action="append", default=[], metavar="lesion=PATH", dest="masks",
+                        help="the lesion: an image or DICOM RTSTRUCT; each separate lesion in it "
+                             "gets a prediction of its own, the largest first")  # fmt: skip
+    parser.add_argument("--center", metavar="R,A,S",
+                        help="a point in the lesion (RAS, mm) in place of a mask")  # fmt: skip
+    parser.add_argument("--assume-weight-kg", type=float, metavar="KG", dest="assumed_weight_kg",
+                        help="weight of the patient where the DICOM files of a PET lack it")  # fmt: skip
+    parser.add_argument("--assume-dose-mbq", type=float, metavar="MBQ", dest="assumed_dose_mbq",
+                        help="injected dose where the DICOM files of a PET lack it")  # fmt: skip
+    parser.add_argument("--assume-uptake-minutes", type=float, metavar="MIN", dest="assumed_uptake_minutes",
+                        help="time from injection to scan where the DICOM files of a PET lack it")  # fmt: skip
+
+
+def run(options: argparse.Namespace, progress: Progress) -> int:
+    """Build the job and run it."""
+    return run_job(job_of(options), progress, options.progress)
+
+
+def job_of(options: argparse.Namespace) -> PredictJob:
+    """Return the job that the options describe; raises `UserError` for values no run could use."""
+    return PredictJob(
+        inputs=parse_pairs("--input", options.inputs),
+        output=options.output,
+        model=options.model,
+        transforms=parse_pairs("--transform", options.transforms),
+        register=options.register,
+        device=options.device,
+        seed=options.seed,
+        overwrite=options.overwrite,
+        scene=options.scene,
+        lean=options.lean,
+        lesion_mask=only_mask("predict", "lesion", options.masks),
+        center_ras=None if options.center is None else _point(options.center),
+        assumed_weight_kg=options.assumed_weight_kg,
+        assumed_dose_mbq=options.assumed_dose_mbq,
+        assumed_uptake_minutes=options.assumed_uptake_minutes,
+    )
+
+
+def _point(text: str) -> tuple[float, float, float]:
+    try:
+        right, anterior, superior = (float(part) for part in text.split(","))
+    except ValueError as error:
+        message = f"--center {text} is not three numbers."
+        raise UserError(message, "Write R,A,S in mm, for example --center 12.5,-40,88.", str(error)) from error
+    return right, anterior, superior

@@ -1,0 +1,81 @@
+"""Which way the images of a case go to the networks of an outcome model: one function per kind of input.
+
+The card's `normalization` names the way. A new kind of model adds its function to `INPUTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from LesionLensLib.errors import UserError
+from LesionLensLib.geometry import Grid
+from LesionLensLib.inference.case import Case
+from LesionLensLib.inference.field_of_view import FieldOfView, sample_box
+from LesionLensLib.inference.lesion_target import Target
+from LesionLensLib.inference.outcome_network import outcome_of
+from LesionLensLib.inference.pet_ct_input import (
+    FILLS,
+    LESION,
+    NORMALIZATIONS,
+    describe_pet_ct,
+    network_input,
+    sample_pet_ct,
+)
+from LesionLensLib.model_card import ModelCard
+from LesionLensLib.networks.chmfl_variants import VARIANTS, side_multiple
+from LesionLensLib.outcome.case_description import CaseDescription
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeInput:
+    """What the networks get of one lesion, `values` (C, D, H, W) on `grid`, and what typicality compares of it.
+
+    `described` has no features yet: those come from the networks.
+    """
+
+    values: NDArray[np.float32]
+    grid: Grid
+    described: CaseDescription
+
+
+Preparer = Callable[[Case, Target, ModelCard], OutcomeInput]
+
+
+def prepare_pet_ct(case: Case, target: Target, card: ModelCard) -> OutcomeInput:
+    """Return PET and CT, each sampled once by its matrix, on the card's field of view around the lesion."""
+    reference = case.volumes[card.reference_role].grid
+    grid = _field_of_view(card).grid(reference, target.center_ras)
+    tumour = None if target.mask is None else sample_box(target.mask, grid, FILLS[LESION]).array
+    images = sample_pet_ct(case.volumes, tumour, card.roles, grid, case.transforms)
+    values = network_input(images, card.roles, card.spacing_mm[0], card.normalization)
+    return OutcomeInput(values, grid, describe_pet_ct(images, card.roles, tumour, grid, reference))
+
+
+INPUTS: Mapping[str, Preparer] = MappingProxyType(dict.fromkeys(NORMALIZATIONS, prepare_pet_ct))
+"""By the name of the normalisation in a model card."""
+
+
+def preparer_of(card: ModelCard) -> Preparer:
+    """Return the way for the card's `normalization`; raises `UserError` where there is none of that name."""
+    if card.normalization not in INPUTS:
+        raise UserError(
+            f"The model card of {card.id} names an unknown normalization: {card.normalization}.",
+            f"Known for outcome models: {', '.join(INPUTS)}.",
+        )
+    return INPUTS[card.normalization]
+
+
+def _field_of_view(card: ModelCard) -> FieldOfView:
+    options = {name: value for name, value in card.network.items() if name != "name"}
+    if card.network["name"] != "chmfl" or options.get("variant", "chmfl") not in VARIANTS:
+        raise UserError(
+            f"The normalization {card.normalization} is not for the network of {card.id}.", "Correct card.json."
+        )
+    if len(set(card.spacing_mm)) != 1:
+        raise UserError(f"The voxels of {card.id} are not cubes.", "Correct spacing_mm in card.json.")
+    return FieldOfView(outcome_of(card).field_mm, card.spacing_mm[0], side_multiple(**options))

@@ -1,0 +1,73 @@
+"""All networks of an outcome model on one lesion, down the memory ladder: on the device, else on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from LesionLensLib.inference.cpu import PLAIN
+from LesionLensLib.inference.device import DeviceChoice
+from LesionLensLib.inference.ladder import Rung, Tell, descend
+from LesionLensLib.inference.memory import MEBIBYTE
+from LesionLensLib.inference.outcome_network import OutcomeNetworks
+from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, feature_vectors
+
+# CHMFL of base width 16 on the paper's box takes 1.4 GB beyond it, and 0.8 kB are that for a voxel.
+_BYTES_PER_VOXEL_AND_CHANNEL = 64
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleAnswer:
+    """What the final networks say, the logit of each fold's networks, and features `(K, p)` of the folds."""
+
+    final: OutcomeAnswer
+    fold_logits: tuple[float, ...]
+    features: NDArray[np.float64] | None
+
+
+def ask_with_ladder(
+    networks: OutcomeNetworks, values: NDArray[np.float32], choice: DeviceChoice, tell: Tell
+) -> tuple[EnsembleAnswer, tuple[str, ...]]:
+    """Return what the networks say about `values` (C, D, H, W), and the steps of the ladder in words.
+
+    Only one network and one view are in memory at a time, so that there is no leaner way than the usual one. Raises
+    `EnvironmentFault` where memory is too small everywhere.
+    """
+    x = torch.from_numpy(values)[None]
+
+    def climb(rung: Rung) -> EnsembleAnswer:
+        return _ask(networks, x, rung.choice, lambda fraction: tell(fraction, rung.name))
+
+    rungs = _rungs(networks.final[0], values.shape, choice)
+    return descend(rungs, climb, lambda rung: "plain float32", values.shape[1:], tell)
+
+
+def _rungs(network: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> list[Rung]:
+    widths = (module.out_channels for module in network.modules() if isinstance(module, nn.Conv3d))
+    needed = int(np.prod(shape[1:])) * _BYTES_PER_VOXEL_AND_CHANNEL * next(widths, 16) + 64 * MEBIBYTE
+    rungs = [Rung("whole field of view", choice, needed)]
+    if choice.device != "cpu":
+        on_cpu = replace(choice, device="cpu", fast=PLAIN)
+        rungs = [
+            Rung(f"whole field of view on {choice.device}", choice, needed),
+            Rung("whole field of view on the CPU", on_cpu, needed),
+        ]
+    return rungs
+
+
+def _ask(networks: OutcomeNetworks, x: Tensor, choice: DeviceChoice, tell: Callable[[float], None]) -> EnsembleAnswer:
+    x = x.to(choice.device)
+    groups = (networks.final, *networks.folds)
+    for network in (network for group in groups for network in group):
+        network.to(choice.device)
+    final = ask_networks(networks.final, x, networks.views)
+    logits = []
+    for number, fold in enumerate(networks.folds, start=1):
+        tell(number / len(groups))
+        logits.append(ask_networks(fold, x, networks.views, outline=False).logit)
+    return EnsembleAnswer(final, tuple(logits), feature_vectors([fold[0] for fold in networks.folds], x))
