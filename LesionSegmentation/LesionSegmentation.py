@@ -128,6 +128,8 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
         self.ui.installButton.connect("clicked(bool)", self.onInstall)
         self.ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onOwnModelFolder)
+        # CTK finds an emptied field not valid and tells no new path.
+        self.ui.modelFolderEdit.connect("validInputChanged(bool)", lambda valid: valid or self.onOwnModelFolder(""))
 
     def cleanup(self) -> None:
         """Stop the work and let go of the scene: the application closes, or the module is reloaded."""

@@ -218,6 +218,9 @@ def test_an_own_model_is_added_to_the_list(panel: Any, tiny_model: Path, tmp_pat
     assert "There is no model" in panel.ui.evidenceLabel.text, "a model that works must not hide what is wrong"
     panel.ui.modelFolderEdit.currentPath = ""
     assert "There is no model" not in panel.ui.evidenceLabel.text
+    panel.ui.modelFolderEdit.currentPath = str(own)
+    panel.ui.modelFolderEdit.currentPath = ""
+    assert [selector.itemData(index) for index in range(selector.count)] == ["tiny-ms"]
 
 
 def test_an_untrained_model_is_called_so(panel: Any) -> None:

@@ -105,7 +105,10 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
-    """A path with a button that opens the file dialogue."""
+    """A path with a button that opens the file dialogue.
+
+    As in CTK an empty path is no acceptable input: only `validInputChanged` tells that the field was emptied.
+    """
 
     SIGNALS = {"currentPathChanged(QString)", "validInputChanged(bool)"}
     currentPathChanged = Signal(str)
@@ -118,10 +121,17 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
         layout.setContentsMargins(0, 0, 0, 0)
         self._edit, self._button = QtWidgets.QLineEdit(), QtWidgets.QToolButton()
         self._button.setText("...")
-        self._filters = self.Files
+        self._filters, self._valid = self.Files, False
         layout.addWidget(self._edit)
         layout.addWidget(self._button)
-        self._edit.textChanged.connect(self.currentPathChanged.emit)
+        self._edit.textChanged.connect(self._on_text)
+
+    def _on_text(self, path: str) -> None:
+        was_valid, self._valid = self._valid, bool(path)
+        if self._valid:
+            self.currentPathChanged.emit(path)
+        if self._valid != was_valid:
+            self.validInputChanged.emit(self._valid)
 
     def _set_filters(self, filters: int) -> None:
         self._filters = filters
