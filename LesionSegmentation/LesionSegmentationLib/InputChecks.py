@@ -20,9 +20,7 @@ def whyNotReady(inputs: dict, card: Any, brainMask: Any = None) -> str:
         errors = [finding for finding in imageFindings(role, inputs, card) if finding.severity == "error"]
         if errors:
             return errors[0].text
-    if brainMask is not None and not brainMask.IsA("vtkMRMLSegmentationNode"):
-        return unusable(brainMask, _("The brain mask"), inputs[card.reference_role])
-    return ""
+    return unusableMask(brainMask, inputs[card.reference_role]) if brainMask is not None else ""
 
 
 def imageFindings(role: str, inputs: dict, card: Any) -> tuple:
@@ -59,6 +57,18 @@ def unusable(node: Any, title: str, reference: Any) -> str:
         return _("The voxel axes of {title} are not at right angles; resample it onto another image first.").format(
             title=title
         )
+    return _movedApart(node, title, reference)
+
+
+def unusableMask(node: Any, reference: Any) -> str:
+    """Return why a segmentation or label map node cannot be the brain mask of `reference`, or an empty text."""
+    title = _("The brain mask")
+    if node.IsA("vtkMRMLSegmentationNode"):  # exported without its transform, as the images are
+        return _movedApart(node, title, reference)
+    return unusable(node, title, reference)
+
+
+def _movedApart(node: Any, title: str, reference: Any) -> str:
     if reference is not None and node.GetParentTransformNode() is not reference.GetParentTransformNode():
         return _("{title} is moved by another transform than the other images; harden the transforms first.").format(
             title=title

@@ -19,7 +19,7 @@ from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.process import ChildRun
 from LesionLensLib.scene.segmentation import show_result
 from LesionLensLib.scene.volumes import volume_of_node
-from LesionSegmentationLib.InputChecks import unusable
+from LesionSegmentationLib.InputChecks import unusable, unusableMask
 from LesionSegmentationLib.OutputNode import moveSegments
 
 POLL_INTERVAL_MS = 100
@@ -178,9 +178,10 @@ class SegmentationRun(VTKObservationMixin):
         node = self.settings.brainMask
         if node is None:
             return None
+        refuse(unusableMask(node, next(iter(self.inputs.values()), None)))
         path = self._folder / "brain.nrrd"
         if not node.IsA("vtkMRMLSegmentationNode"):
-            writeNode(node, _("The brain mask"), path, next(iter(self.inputs.values()), None))
+            writeNode(node, _("The brain mask"), path)
             return str(path)
         labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
         labelmap.SetHideFromEditors(True)
@@ -258,7 +259,12 @@ class SegmentationRun(VTKObservationMixin):
 
 def writeNode(node: Any, title: str, path: Path, reference: Any = None) -> None:
     """Write a volume node as NRRD; raises `UserError` where it is unusable, alone or beside `reference`."""
-    problem = unusable(node, title, reference)
+    refuse(unusable(node, title, reference))
+    write_volume(volume_of_node(node), path, compress=False)
+
+
+def refuse(problem: str) -> None:
+    """Raise `UserError` with what is wrong with a node, if anything is."""
     if problem:
         raise UserError(
             problem,
@@ -267,4 +273,3 @@ def writeNode(node: Any, title: str, path: Path, reference: Any = None) -> None:
                 "Scalar/Vector/DWI Volume."
             ),
         )
-    write_volume(volume_of_node(node), path, compress=False)

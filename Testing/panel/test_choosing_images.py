@@ -99,6 +99,23 @@ def test_an_image_under_a_transform_of_its_own_is_refused(filled: Any, slicer: A
     assert filled.ui.applyButton.enabled, "all images under one transform fit together"
 
 
+def test_a_brain_mask_under_a_transform_of_its_own_is_refused(filled: Any, slicer: Any) -> None:
+    """Its voxels are written without the transform: the network would look where the mask is not shown."""
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "brain")
+    filled.ui.brainMaskSelector.setCurrentNode(mask)
+    assert filled.ui.applyButton.enabled
+    mask.SetAndObserveTransformNodeID(transform.GetID())
+    filled._refresh()
+    assert filled.ui.applyButton.toolTip.startswith("The brain mask is moved by another transform")
+    with pytest.raises(UserError, match="The brain mask is moved by another transform"):
+        filled.logic.process(filled.parts.rows.nodes(), model="tiny-ms", brainMask=mask)
+    for node in filled.parts.rows.nodes().values():
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    filled._refresh()
+    assert filled.ui.applyButton.enabled, "the mask and the images under one transform fit together"
+
+
 def test_an_image_with_slanted_axes_is_refused_with_a_sentence(filled: Any, slicer: Any) -> None:
     """As a hardened affine registration leaves it."""
     import vtk
