@@ -1,0 +1,205 @@
+"""The parts a prediction is made of: targets, the box cut out of a large scan, outlines laid over, the ladder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sarcoma_cases import GRID, make_patient, place_ras
+from torch import Tensor, nn
+
+from LesionLensLib.errors import EnvironmentFault, UserError
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images import Volume, resample
+from LesionLensLib.inference import outcome_ladder
+from LesionLensLib.inference.cpu import PLAIN
+from LesionLensLib.inference.device import DeviceChoice
+from LesionLensLib.inference.field_of_view import FieldOfView, covered, crop_around, part_around, sample_box
+from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
+from LesionLensLib.inference.lesion_target import target_at, targets_in
+from LesionLensLib.inference.outcome_ladder import ask_with_ladder
+from LesionLensLib.inference.outcome_network import OutcomeNetworks
+from LesionLensLib.inference.outcome_pass import ask_networks, feature_vectors
+from LesionLensLib.model_card import Label
+from LesionLensLib.networks.chmfl import ChmflOutput
+from LesionLensLib.networks.chmfl_variants import build_chmfl, side_multiple
+
+CPU = DeviceChoice("cpu", "a test", PLAIN, 1)
+
+
+def test_a_box_cut_out_of_a_large_scan_has_the_values_of_the_whole_scan_blurred() -> None:
+    """The scan has finer voxels than the box along two axes, so that it is blurred; the box reaches over its border."""
+    rng = np.random.default_rng(0)
+    fine = Grid((60, 50, 40), (1.0, 1.5, 4.0), (-20.0, -30.0, 5.0), GRID.direction_lps)
+    scan = Volume(rng.normal(0, 100, fine.shape).astype(np.float32), fine)
+    for ijk in ((30, 25, 20), (2, 45, 38)):
+        grid = FieldOfView((24.0, 24.0, 24.0), 3.0, 4).grid(fine, fine.ras_from_ijk(ijk))
+        cut = crop_around(scan, grid, (3, 3, 1))
+        assert cut.array.size < scan.array.size / 2
+        # A larger neighbourhood of the scan must not change anything.
+        whole = sample_box(crop_around(scan, grid, (60, 60, 60)), grid, -1000.0)
+        assert np.abs(sample_box(scan, grid, -1000.0).array - whole.array).max() < 1e-3
+        by_itk = _blurred_whole(scan, grid)
+        assert np.abs(sample_box(scan, grid, -1000.0).array - by_itk).max() < 1e-3
+
+
+def _blurred_whole(scan: Volume, grid: Grid) -> np.ndarray:
+    from scipy import ndimage
+
+    sigmas = [np.sqrt(max(9.0 - s**2, 0.0)) / 2.3548 / s for s in scan.grid.spacing_mm[::-1]]
+    blurred = ndimage.gaussian_filter(scan.array, sigmas, mode="nearest", truncate=3.0)
+    return resample(scan.with_array(blurred), grid, "linear", fill=-1000.0).array
+
+
+def test_the_part_of_a_scan_around_a_grid_holds_all_of_it_and_is_never_empty() -> None:
+    box = FieldOfView((16.0, 16.0, 16.0), 4.0, 2).grid(GRID, place_ras(1))
+    part = part_around(GRID, box)
+    touched = np.argwhere(covered(GRID, box))
+    for axis, (low, high) in enumerate(zip(touched.min(0), touched.max(0), strict=True)):
+        assert part[axis].start <= low
+        assert part[axis].stop > high
+    far = FieldOfView((16.0, 16.0, 16.0), 4.0, 2).grid(GRID, GRID.ras_from_ijk((-90, 400, 5)))
+    assert all(axis.stop - axis.start >= 1 for axis in part_around(GRID, far))
+
+
+def test_lesions_of_a_mask_are_numbered_from_the_largest_and_small_ones_left_out() -> None:
+    array = np.zeros(GRID.shape, np.uint8)
+    array[3:5, 3:6, 3:6] = 1
+    array[9:13, 9:13, 9:13] = 1
+    array[15, 20, 20] = 1
+    reference = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    large, small = targets_in(Volume(array, GRID), reference, 0.5)
+    assert (large.number, small.number) == (1, 2)
+    assert large.volume_ml == pytest.approx(64 * GRID.voxel_ml)
+    assert small.volume_ml == pytest.approx(18 * GRID.voxel_ml)
+    assert large.center_ras == pytest.approx(GRID.ras_from_ijk((10.5, 10.5, 10.5)))
+    assert len(targets_in(Volume(array, GRID), reference, 0.0)) == 3
+    with pytest.raises(UserError, match="no lesion of at least 50 ml"):
+        targets_in(Volume(array, GRID), reference, 50.0)
+
+
+def test_a_mask_drawn_on_the_pet_is_laid_on_the_ct_by_its_matrix() -> None:
+    lesion = make_patient(4, 1)["lesion"]
+    finer = lesion.grid.with_spacing((2.0, 2.0, 2.0))
+    (target,) = targets_in(resample(lesion, finer, "nearest"), Volume(np.zeros(GRID.shape), GRID), 0.5)
+    assert target.mask is not None
+    assert target.mask.grid == GRID
+    assert target.center_ras == pytest.approx(place_ras(4), abs=1.5)
+
+
+def test_a_point_must_lie_in_the_image() -> None:
+    reference = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    corner = GRID.ras_from_ijk((-0.4, 23.4, 17.4))
+    assert target_at(corner, reference, "CT").center_ras == pytest.approx(corner)
+    with pytest.raises(UserError, match="outside of CT"):
+        target_at(GRID.ras_from_ijk((-0.6, 5, 5)), reference, "CT")
+
+
+def test_where_outlines_overlap_the_surer_network_has_the_voxel() -> None:
+    grid = Grid((20, 10, 10), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0), GRID.direction_lps)
+    outlines = OutlineMap(grid)
+    left, right = grid.cropped((0, 0, 0), (12, 10, 10)), grid.cropped((8, 0, 0), (12, 10, 10))
+    assert outlines.add(1, Volume(np.full(left.shape, 0.7, np.float32), left)) == pytest.approx(1200 * 0.008)
+    sure = np.full(right.shape, 0.9, np.float32)
+    sure[:5] = 0.6
+    assert outlines.add(2, Volume(sure, right)) == pytest.approx(1200 * 0.008), "its own volume, whoever has the voxel"
+    assert np.all(outlines.labels[:, :, :8] == 1)
+    assert np.all(outlines.labels[:, :, 12:] == 2)
+    assert np.all(outlines.labels[:5, :, 8:12] == 1)
+    assert np.all(outlines.labels[5:, :, 8:12] == 2)
+
+
+def test_an_outline_far_from_the_image_adds_nothing() -> None:
+    outlines = OutlineMap(GRID)
+    far = FieldOfView((16.0, 16.0, 16.0), 4.0, 2).grid(GRID, GRID.ras_from_ijk((300, 5, 5)))
+    assert outlines.add(1, Volume(np.ones(far.shape, np.float32), far)) == 0.0
+    assert not outlines.labels.any()
+
+
+def test_segments_of_several_lesions_are_numbered_and_carry_the_note() -> None:
+    label = Label(1, "tumour", "Tumour", (0.9, 0.2, 0.2), "terms")
+    assert [s.name for s in segments_of(label, 1)] == ["Tumour"]
+    several = segments_of(label, 2, "simulated")
+    assert [(s.id, s.name, s.value) for s in several] == [
+        ("tumour-1", "Tumour 1 (simulated)", 1), ("tumour-2", "Tumour 2 (simulated)", 2)
+    ]  # fmt: skip
+
+
+class _Steady(nn.Module):
+    """Answers with a constant logit; as the bare tensor of a network that outlines nothing."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.tensor([[0.0, logit]]))
+        self.conv = nn.Conv3d(2, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logit
+
+
+def test_a_network_without_an_outline_answers_with_its_logits_alone() -> None:
+    answer = ask_networks([_Steady(1.0), _Steady(2.0)], torch.zeros(1, 2, 4, 4, 4), views=3)
+    assert (answer.logit, answer.tumour) == (1.5, None)
+    assert answer.probability == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert feature_vectors([_Steady(1.0)], torch.zeros(1, 2, 4, 4, 4)) is None
+    assert feature_vectors([], torch.zeros(1, 2, 4, 4, 4)) is None
+
+
+def test_leaving_the_outline_out_does_not_change_the_logit() -> None:
+    torch.manual_seed(0)
+    network = build_chmfl(levels=2, base_width=2, hidden=[8]).eval()
+    x = torch.randn(1, 2, 8, 8, 8)
+    whole, alone = ask_networks([network], x, 4), ask_networks([network], x, 4, outline=False)
+    assert whole.tumour is not None
+    assert alone.tumour is None
+    assert alone.logit == pytest.approx(whole.logit, abs=1e-6)
+    (vector,) = np.asarray(feature_vectors([network], x))
+    with torch.inference_mode():
+        logits = network.head.layers(torch.tensor(vector[None], dtype=torch.float32))[0]
+    assert float(logits[1] - logits[0]) == pytest.approx(ask_networks([network], x).logit, abs=1e-5)
+
+
+def test_sides_of_the_box_suit_the_levels_of_the_network() -> None:
+    assert side_multiple() == 16
+    assert side_multiple("cfl", levels=4, base_width=16) == 8
+    network = build_chmfl("chmfl", levels=3, base_width=2, hidden=[4])
+    assert side_multiple("chmfl", levels=3) == network.multiple
+
+
+class _Hungry(nn.Module):
+    """Runs out of memory wherever it is run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(2, 4, 1)
+
+    def forward(self, x: Tensor) -> ChmflOutput:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+
+def test_out_of_memory_on_every_rung_is_the_environments_fault() -> None:
+    networks = OutcomeNetworks((_Hungry(),), ())
+    with pytest.raises(EnvironmentFault, match="not enough memory for images of 4 x 4 x 4") as caught:
+        ask_with_ladder(networks, np.zeros((2, 4, 4, 4), np.float32), CPU, lambda fraction, text: None)
+    assert "ran out of memory" in caught.value.detail
+
+
+def test_a_full_device_gives_way_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first rung is a device of which no memory is free."""
+    tried: list[str] = []
+
+    def rungs(*arguments: Any) -> list[Any]:
+        first = outcome_ladder.Rung("whole field of view on cuda:0", CPU, 10**18)
+        return [first, outcome_ladder.Rung("whole field of view on the CPU", CPU, 1)]
+
+    monkeypatch.setattr(outcome_ladder, "_rungs", rungs)
+    networks = OutcomeNetworks((_Steady(0.5),), ((_Steady(1.0),), (_Steady(3.0),)))
+    answer, steps = ask_with_ladder(
+        networks, np.zeros((2, 4, 4, 4), np.float32), CPU, lambda fraction, text: tried.append(text)
+    )
+    assert (answer.final.logit, answer.fold_logits, answer.features) == (0.5, (1.0, 3.0), None)
+    assert steps[0].startswith("whole field of view on cuda:0: not tried")
+    assert steps[1] == "whole field of view on the CPU: done (plain float32)"
+    assert tried[-1] == "whole field of view on the CPU"
