@@ -331,13 +331,13 @@ def test_the_table_of_bad_inputs_is_long_enough() -> None:
 
 @pytest.mark.parametrize("name", list(BREAKERS))
 def test_bad_input_is_explained_and_leaves_nothing(
-    name: str, case_files: CaseFiles, capsys: pytest.CaptureFixture[str]
+    name: str, case_files: CaseFiles, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, says, breaker = BREAKERS[name]
     call = breaker(case_files)
     before = hashes(case_files.folder) | hashes(case_files.paths["T1"].parent)
     assert main(call.arguments()) == code
-    check_said(capsys.readouterr().err, says)
+    check_said(capfd.readouterr().err, says)
     assert hashes(case_files.folder) | hashes(case_files.paths["T1"].parent) == before
     assert not case_files.output.exists()
     assert [path.name for path in case_files.folder.rglob("*.partial*")] == []
