@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from LesionLensLib.images.suv import SuvFallback, SuvScale
 
+PET_MODALITY = "PT"
+
 
 def read_pet(path: str | Path, fallback: SuvFallback | None = None, series_uid: str = "") -> Volume:
     """Read a PET; a DICOM series is turned into body-weight SUV (float32), an image file is taken to be in SUV.
@@ -34,7 +36,7 @@ def read_pet(path: str | Path, fallback: SuvFallback | None = None, series_uid: 
 
     volume = read_dicom_series(path, series_uid)
     modality = volume.header.get("Modality", "not stated")
-    if modality != "PT":
+    if modality != PET_MODALITY:
         raise UserError(
             f"The DICOM series in {path.name} is no PET (its modality is {modality}).",
             "Give the folder with the PET series.",

@@ -39,6 +39,16 @@ class SuvFallback:
     dose_bq: float | None = None
     uptake_seconds: float | None = None
 
+    @classmethod
+    def of(
+        cls, weight_kg: float | None = None, dose_mbq: float | None = None, uptake_minutes: float | None = None
+    ) -> SuvFallback | None:
+        """Return the fallback from values as people write them, None where there is none at all."""
+        if weight_kg is None and dose_mbq is None and uptake_minutes is None:
+            return None
+        dose_bq = None if dose_mbq is None else dose_mbq * 1e6
+        return cls(weight_kg, dose_bq, None if uptake_minutes is None else uptake_minutes * 60.0)
+
 
 # What the authors of the Soft-tissue-Sarcoma collection put in for missing tags (their public study code).
 STUDY_FALLBACK = SuvFallback(weight_kg=75.0, dose_bq=420e6, uptake_seconds=1.75 * 3600.0)

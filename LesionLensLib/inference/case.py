@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images.pet_series import read_pet
+from LesionLensLib.images.pet_series import PET_MODALITY, read_pet
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.register import read_transform, register_rigid
 from LesionLensLib.images.resample import resample
@@ -23,7 +23,6 @@ from LesionLensLib.report import hash_of, input_entry
 if TYPE_CHECKING:
     from LesionLensLib.images.suv import SuvFallback
 
-PET_MODALITY = "PT"
 REGISTRATION_FILE = "transforms/{}.tfm"
 
 

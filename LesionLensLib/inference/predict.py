@@ -8,11 +8,10 @@ from typing import Any
 
 from LesionLensLib.catalogue import find_card, load_typicality
 from LesionLensLib.images.lesion_mask import read_drawn_mask
+from LesionLensLib.images.pet_series import PET_MODALITY
 from LesionLensLib.images.segmentation_file import write_segmentation
-from LesionLensLib.images.suv import SuvFallback
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.case import (
-    PET_MODALITY,
     Case,
     check_roles,
     describe_transforms,
@@ -122,9 +121,11 @@ def _predict_into(
 
 def _read(run: Run) -> tuple[Case, Volume | None]:
     """Return the case, its report entries with that of the mask, and the mask as it was drawn."""
+    from LesionLensLib.images.suv import SuvFallback  # pydicom takes 0.2 s to import
+
     job, card = run.job, run.card
     with run.clock.phase("read", "reading the images"):
-        case = read_case(job, run.images, _fallback(job))
+        case = read_case(job, run.images, SuvFallback.of(**_assumed(job)))
         drawn = None
         if job.lesion_mask is not None:
             drawn = read_drawn_mask(job.lesion_mask, case.volumes[card.reference_role])
@@ -137,12 +138,12 @@ def _read(run: Run) -> tuple[Case, Volume | None]:
     return case, drawn
 
 
-def _fallback(job: PredictJob) -> SuvFallback | None:
-    weight_kg, dose_mbq, minutes = job.assumed_weight_kg, job.assumed_dose_mbq, job.assumed_uptake_minutes
-    if weight_kg is None and dose_mbq is None and minutes is None:
-        return None
-    dose_bq = None if dose_mbq is None else dose_mbq * 1e6
-    return SuvFallback(weight_kg, dose_bq, None if minutes is None else minutes * 60.0)
+def _assumed(job: PredictJob) -> dict[str, float | None]:
+    return {
+        "weight_kg": job.assumed_weight_kg,
+        "dose_mbq": job.assumed_dose_mbq,
+        "uptake_minutes": job.assumed_uptake_minutes,
+    }
 
 
 def _check(run: Run, case: Case, drawn: Volume | None) -> tuple[Finding, ...]:
@@ -206,11 +207,8 @@ def _settings(run: Run, case: Case, predicted: Predicted) -> dict[str, Any]:
         "lesion": "mask" if job.lesion_mask is not None else "point",
         "lean": job.lean,
         "transforms": describe_transforms(job, case),
-        "assumed": {
-            "weight_kg": job.assumed_weight_kg,
-            "dose_mbq": job.assumed_dose_mbq,
-            "uptake_minutes": job.assumed_uptake_minutes,
-        },
+        "assumed": _assumed(job),
+        "modalities": {channel.role: channel.modality for channel in run.images.channel_def},
         "ensemble": {
             "members": outcome.ensemble.members,
             "folds": outcome.ensemble.folds,

@@ -8,14 +8,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from LesionLensLib.errors import EnvironmentFault, InternalFault, LesionLensError
+from LesionLensLib.images.pet_series import PET_MODALITY, read_pet
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.register import read_transform
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.process import child_environment
+from LesionLensLib.results import REPORT_FILE
 
 if TYPE_CHECKING:
     from LesionLensLib.scene.segmentation import SceneNodes
@@ -110,16 +112,26 @@ def build_scene(
     """Fill the empty scene of slicer-core with the images, the result, and slice nodes that stand at the lesion."""
     from LesionLensLib.scene.layout import prepare_slices
     from LesionLensLib.scene.pictures import focus_ras, set_window
+    from LesionLensLib.scene.prediction import PET, PET_OPACITY, is_prediction, modality, show_prediction
+    from LesionLensLib.scene.probability import lay_over
     from LesionLensLib.scene.segmentation import show_result
     from LesionLensLib.scene.volumes import add_volume
 
+    report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     nodes_by_role = {}
-    for role, volume in _read_inputs(folder, inputs, transforms).items():
+    for role, volume in _read_inputs(folder, report, inputs, reference_role, transforms).items():
         nodes_by_role[role] = add_volume(volume, role)
         set_window(nodes_by_role[role])
     brain = None if brain_mask is None else read_volume(brain_mask)
-    nodes = show_result(folder, nodes_by_role, reference_role, brain)
+    predicted = is_prediction(report)
+    if predicted:
+        nodes = show_prediction(folder, nodes_by_role, reference_role)
+    else:
+        nodes = show_result(folder, nodes_by_role, reference_role, brain)
     prepare_slices(nodes.reference, focus_ras(nodes))
+    for role, node in nodes_by_role.items():
+        if predicted and modality(report, role) == PET:
+            lay_over(node, PET_OPACITY)
     return nodes
 
 
@@ -137,9 +149,22 @@ def _fault_of(done: subprocess.CompletedProcess[str]) -> LesionLensError:
         )
 
 
-def _read_inputs(folder: Path, inputs: Mapping[str, Path], transforms: Mapping[str, Path]) -> dict[str, Volume]:
-    volumes = {role: read_volume(path) for role, path in inputs.items()}
+def _read_inputs(
+    folder: Path,
+    report: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    reference_role: str | None,
+    transforms: Mapping[str, Path],
+) -> dict[str, Volume]:
+    """Read the images as the program did: a PET in SUV, an image with a transform on the reference grid."""
+    from LesionLensLib.images.suv import SuvFallback  # pydicom takes 0.2 s to import
+
+    settings = report.get("settings", {})
+    pets = {role for role, kind in settings.get("modalities", {}).items() if kind == PET_MODALITY}
+    fallback = SuvFallback.of(**settings.get("assumed", {}))
+    volumes = {role: read_pet(path, fallback) if role in pets else read_volume(path) for role, path in inputs.items()}
     for role, path in transforms.items():
-        grid = read_volume(folder / "probability.nrrd").grid
+        known = volumes.get(reference_role or "")
+        grid = read_volume(folder / "probability.nrrd").grid if known is None else known.grid
         volumes[role] = resample(volumes[role], grid, transform=read_transform(path))
     return volumes

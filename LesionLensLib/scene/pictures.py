@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from LesionLensLib.scene.layout import SLICES
 from LesionLensLib.scene.renderer import require_renderer
-from LesionLensLib.scene.segmentation import SceneNodes
-from LesionLensLib.scene.segments import largest_lesion_ras
+from LesionLensLib.scene.segmentation import SceneNodes, focus_of
 from LesionLensLib.scene.surface import head_mask
 from LesionLensLib.scene.views import OffscreenView, SliceView, ThreeDView
 from LesionLensLib.scene.volumes import grid_of_node
@@ -29,7 +28,8 @@ def draw_pictures(nodes: SceneNodes, folder: Path, size: tuple[int, int] = SIZE)
     Raises `EnvironmentFault` where nothing can be drawn on this computer.
     """
     require_renderer()
-    nodes.segmentation.GetDisplayNode().SetSliceIntersectionThickness(max(2, size[1] // 320))
+    if nodes.segmentation is not None:
+        nodes.segmentation.GetDisplayNode().SetSliceIntersectionThickness(max(2, size[1] // 320))
     paths = []
     for name, view in open_views(nodes, size):
         with closing(view):
@@ -40,7 +40,7 @@ def draw_pictures(nodes: SceneNodes, folder: Path, size: tuple[int, int] = SIZE)
 
 def open_views(nodes: SceneNodes, size: tuple[int, int] = SIZE) -> Iterator[tuple[str, OffscreenView]]:
     """Yield each view by name, ready to be drawn; the receiver closes it."""
-    box = head_box_ras(nodes.reference)
+    box = head_box_ras(nodes.reference) if nodes.frame_ras is None else nodes.frame_ras
     focus = focus_ras(nodes)
     for name, (view_name, orientation) in SLICES.items():
         yield name, _slice_view(nodes, view_name, orientation, size, focus, box)
@@ -48,8 +48,8 @@ def open_views(nodes: SceneNodes, size: tuple[int, int] = SIZE) -> Iterator[tupl
 
 
 def focus_ras(nodes: SceneNodes) -> tuple[float, float, float]:
-    """Return the point (RAS, mm) the pictures show: inside the largest lesion, else the middle of the head."""
-    found = largest_lesion_ras(nodes.segmentation, nodes.reference)
+    """Return the point (RAS, mm) the pictures show: that of the result, else the middle of the head."""
+    found = focus_of(nodes)
     if found is not None:
         return found
     right, anterior, superior = head_box_ras(nodes.reference).mean(0)
@@ -107,7 +107,8 @@ def _threed_view(nodes: SceneNodes, size: tuple[int, int], focus: tuple[float, f
     view.node.SetBackgroundColor2(1.0, 1.0, 1.0)
     view.node.SetOrientationMarkerType(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeCube)
     view.node.SetOrientationMarkerSize(slicer.vtkMRMLAbstractViewNode.OrientationMarkerSizeMedium)
-    nodes.segmentation.SetDisplayVisibility(True)
+    if nodes.segmentation is not None:
+        nodes.segmentation.SetDisplayVisibility(True)
     # From the side on which the largest lesion lies, so that it is not behind the others.
-    view.look(azimuth=-40 if focus[0] > 0 else 40, elevation=18, zoom=1.35)
+    view.look(azimuth=-40 if focus[0] > 0 else 40, elevation=18, zoom=1.35 if nodes.frame_ras is None else 0.95)
     return view

@@ -37,12 +37,17 @@ def style_probability(volume: Any) -> None:
 
 def show_probability(volume: Any, opacity: float) -> None:
     """Lay a styled probability volume over the background of every slice view; opacity 0 takes it away."""
+    lay_over(volume, opacity)
+    slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume).SetVisibility(opacity > 0)
+
+
+def lay_over(volume: Any, opacity: float) -> None:
+    """Put a volume in the foreground of every slice view; opacity 0 takes it away."""
     scene = slicer.mrmlScene
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
         composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
         composite.SetForegroundVolumeID(volume.GetID() if opacity > 0 else None)
         composite.SetForegroundOpacity(opacity)
-    slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(volume).SetVisibility(opacity > 0)
 
 
 def color_table(name: str) -> Any:

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from LesionLensLib.errors import InternalFault
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing, move_into
 from LesionLensLib.scene.layout import show_reference
 from LesionLensLib.scene.probability import style_probability
@@ -22,21 +26,26 @@ from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume, grid_of_node, right_handed_grid, volume_of_node
 
 RESEARCH_USE = "Research use only; not a medical device."
-EVIDENCE_NOTES = {"simulated": " (simulated outcome)", "untrained": " (untrained)"}
+EVIDENCE_NOTES = {"simulated": f" ({SIMULATED_NOTE})", "untrained": " (untrained)"}
 BRAIN_MASK_FILE = "brain.nrrd"
 
 
 @dataclass(frozen=True)
 class SceneNodes:
-    """The nodes of one result; `folder_item` is their folder in the subject hierarchy, `surface` may be missing."""
+    """The nodes of one result; `folder_item` is their folder in the subject hierarchy, those with a default may lack.
+
+    `focus_ras` (mm) is what the views show where the result itself says it, `frame_ras` (n, 3) what fits into them.
+    """
 
     folder_item: int
     reference: Any
-    segmentation: Any
-    probability: Any
-    table: Any
     report: Any
+    segmentation: Any | None = None
+    probability: Any | None = None
+    table: Any | None = None
     surface: Any | None = None
+    focus_ras: tuple[float, float, float] | None = None
+    frame_ras: NDArray[np.float64] | None = None
 
     @property
     def data_nodes(self) -> list[Any]:
@@ -71,7 +80,7 @@ def _show(
     report_text = (folder / "report.json").read_text(encoding="utf-8")
     probability = read_volume(folder / "probability.nrrd")
     report = json.loads(report_text)
-    reference = _reference_node(volumes, reference_role or report["model"].get("reference_role"), probability.grid)
+    reference = reference_node(volumes, reference_role or report["model"].get("reference_role"), probability.grid)
     names = ResultNames.from_report(report, reference.GetName())
     nodes = SceneNodes(
         folder_item=add_folder(names.folder, beside=reference),
@@ -83,7 +92,7 @@ def _show(
         surface=_surface(folder, reference, brain, names) if context_surface else None,
     )
     style_probability(nodes.probability)
-    _finish(nodes, names)
+    finish(nodes, names)
     return nodes
 
 
@@ -116,7 +125,8 @@ class ResultNames:
         return f"{what} {self.model}{EVIDENCE_NOTES.get(self.evidence, '')}"
 
 
-def _reference_node(volumes: Mapping[str, Any], role: str | None, grid: Grid) -> Any:
+def reference_node(volumes: Mapping[str, Any], role: str | None, grid: Grid) -> Any:
+    """Return the volume node of `role`, or the first one, that lies on `grid`; raises `InternalFault` for none."""
     for name, node in volumes.items():
         if (role is None or name == role) and _same_place(grid_of_node(node), grid):
             return node
@@ -139,12 +149,20 @@ def _surface(folder: Path, reference: Any, brain: Volume | None, names: ResultNa
     return add_context_surface(volume_of_node(reference), brain, name)
 
 
-def _finish(nodes: SceneNodes, names: ResultNames) -> None:
+def finish(nodes: SceneNodes, names: ResultNames) -> None:
+    """Mark the nodes of a result, put them into its folder and under the reference's transform, and show it."""
     for node in nodes.data_nodes:
-        node.SetDescription(names.description)
+        node.SetDescription(node.GetDescription() or names.description)
         node.SetAttribute("LesionLens.Model", names.model)
         node.SetAttribute("LesionLens.Evidence", names.evidence)
         if node.IsA("vtkMRMLTransformableNode"):
             node.SetAndObserveTransformNodeID(nodes.reference.GetTransformNodeID())
     move_into(nodes.folder_item, nodes.data_nodes)
-    show_reference(nodes.reference, largest_lesion_ras(nodes.segmentation, nodes.reference))
+    show_reference(nodes.reference, focus_of(nodes))
+
+
+def focus_of(nodes: SceneNodes) -> tuple[float, float, float] | None:
+    """Return the point (RAS, mm) of a result to look at: the one it names, else inside the largest lesion, or None."""
+    if nodes.focus_ras is not None or nodes.segmentation is None:
+        return nodes.focus_ras
+    return largest_lesion_ras(nodes.segmentation, nodes.reference)
