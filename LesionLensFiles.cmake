@@ -146,6 +146,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/hierarchy_keeper.py
   LesionLensLib/scene/layout.py
   LesionLensLib/scene/pictures.py
+  LesionLensLib/scene/prediction.py
   LesionLensLib/scene/probability.py
   LesionLensLib/scene/probe.py
   LesionLensLib/scene/renderer.py
@@ -175,6 +176,17 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/healing.py
   LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/local_failure/__init__.py
+  LesionLensLib/training/local_failure/augmentation.py
+  LesionLensLib/training/local_failure/baselines.py
+  LesionLensLib/training/local_failure/batches.py
+  LesionLensLib/training/local_failure/cases.py
+  LesionLensLib/training/local_failure/kind.py
+  LesionLensLib/training/local_failure/recipe.py
+  LesionLensLib/training/local_failure/scopes.py
+  LesionLensLib/training/local_failure/shipped.py
+  LesionLensLib/training/local_failure/tables.py
+  LesionLensLib/training/local_failure/trainer.py
   LesionLensLib/training/manifest_table.py
   LesionLensLib/training/metastases/__init__.py
   LesionLensLib/training/metastases/__main__.py
@@ -200,8 +212,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
   LesionLensLib/training/outcome/baselines.py
+  LesionLensLib/training/outcome/case_order.py
+  LesionLensLib/training/outcome/export.py
   LesionLensLib/training/outcome/kind.py
   LesionLensLib/training/outcome/labelled.py
+  LesionLensLib/training/outcome/moving.py
   LesionLensLib/training/outcome/parts.py
   LesionLensLib/training/outcome/predictions.py
   LesionLensLib/training/outcome/row.py
@@ -210,6 +225,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/outcome/study_recipe.py
   LesionLensLib/training/outcome/tables.py
   LesionLensLib/training/outcome_folds.py
+  LesionLensLib/training/outcome_kinds.py
   LesionLensLib/training/phantoms.py
   LesionLensLib/training/planting.py
   LesionLensLib/training/pool.py
@@ -245,6 +261,7 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/README.md
   Resources/Colors/inferno.csv
   Resources/Icons/LesionLens.png
+  Resources/Recipes/attention-resnet-brainmet.yaml
   Resources/Recipes/chmfl-sarcoma.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Terminology/LesionLens-LesionTypes.term.json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         raise UserError(f"The folder {folder.name} is not empty.", "Give a new folder, or add --resume to go on.")
     settings, rows = read_settings(Path(options.recipe)), read_manifest(Path(options.data))
     if settings.get("task", "segmentation") == "outcome":
-        _train_outcome(settings, rows, folder, options, progress)
+        from LesionLensLib.training.outcome_kinds import train_outcome
+
+        train_outcome(
+            settings, rows, folder, options.device, progress, options.folds, options.row or (), options.part or ()
+        )
     else:
         _train_segmentation(settings, rows, folder, options, progress)
     print(folder)
@@ -54,16 +57,3 @@ def _train_segmentation(
     if options.folds is not None or options.row or options.part:
         raise UserError("Only an outcome recipe has folds, rows and parts.", "Leave out --folds, --row and --part.")
     run_training(Recipe.from_dict(settings), rows, folder, options.device, progress)
-
-
-def _train_outcome(
-    settings: dict[str, Any], rows: Sequence[ManifestRow], folder: Path, options: argparse.Namespace, progress: Progress
-) -> None:
-    from LesionLensLib.training.outcome.study import run_study
-    from LesionLensLib.training.sarcoma.kind import SarcomaKind
-    from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
-
-    recipe = OutcomeRecipe.from_dict(settings)
-    if options.folds is not None:
-        recipe = replace(recipe, folds=options.folds)
-    run_study(SarcomaKind(), recipe, rows, folder, options.device, progress, options.row or (), options.part or ())

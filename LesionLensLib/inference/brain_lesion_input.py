@@ -33,6 +33,9 @@ NORMALIZATIONS = (PLAIN, WITHOUT_BIAS_FIELD)
 """By the name in a model card: z-scores of the brain that are not clipped, and the same without the coils' shading."""
 
 
+_MULTIPLE = 16
+
+
 @dataclass(frozen=True, eq=False)
 class BrainScores:
     """The channels (C, D, H, W) of `roles` as z-scores of the brain, 0 outside `brain` (D, H, W), on `grid`."""
@@ -58,6 +61,11 @@ class LesionBox:
     grid: Grid
     center_ras: Matrix
     volume_ml: float | None
+
+
+def lesion_view(field_mm: tuple[float, float, float], spacing_mm: float) -> FieldOfView:
+    """Return the box of a brain network, its sides multiples of 16 voxels: the grid is halved four or five times."""
+    return FieldOfView(field_mm, spacing_mm, _MULTIPLE)
 
 
 def score_brain(

@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.inference.brain_lesion_input import NORMALIZATIONS as BRAIN_NORMALIZATIONS
+from LesionLensLib.inference.brain_lesion_input import describe_lesion, lesion_box, lesion_view, score_brain
+from LesionLensLib.inference.brain_lesion_input import network_input as lesion_channels
 from LesionLensLib.inference.case import Case
 from LesionLensLib.inference.field_of_view import FieldOfView, sample_box
+from LesionLensLib.inference.foreground import head_mask, is_skull_stripped, nonzero_mask
 from LesionLensLib.inference.lesion_target import Target
 from LesionLensLib.inference.outcome_network import outcome_of
 from LesionLensLib.inference.pet_ct_input import (
@@ -56,7 +61,28 @@ def prepare_pet_ct(case: Case, target: Target, card: ModelCard) -> OutcomeInput:
     return OutcomeInput(values, grid, describe_pet_ct(images, card.roles, tumour, grid, reference))
 
 
-INPUTS: Mapping[str, Preparer] = MappingProxyType(dict.fromkeys(NORMALIZATIONS, prepare_pet_ct))
+def prepare_brain_lesion(case: Case, target: Target, card: ModelCard) -> OutcomeInput:
+    """Return T1c, FLAIR and the lesion's outline in a box around it, as z-scores of the brain.
+
+    The brain is the mask of the case, else what is left of a stripped reference image, else the whole head, which the
+    typicality notices.
+    """
+    view = lesion_view(outcome_of(card).field_mm, _cube_mm(card))
+    roles = tuple(role for role in card.roles if role != LESION)
+    brain = case.brain_mask or _brain_of(case.volumes[card.reference_role])
+    scores = score_brain(
+        case.volumes, roles, card.reference_role, brain, view.spacing_mm, card.normalization, case.transforms
+    )
+    box = lesion_box(scores, view, target.mask, target.center_ras)
+    return OutcomeInput(lesion_channels(box.images, box.lesion), box.grid, describe_lesion(box))
+
+
+INPUTS: Mapping[str, Preparer] = MappingProxyType(
+    {
+        **dict.fromkeys(NORMALIZATIONS, prepare_pet_ct),
+        **dict.fromkeys(BRAIN_NORMALIZATIONS, prepare_brain_lesion),
+    }
+)
 """By the name of the normalisation in a model card."""
 
 
@@ -76,6 +102,16 @@ def _field_of_view(card: ModelCard) -> FieldOfView:
         raise UserError(
             f"The normalization {card.normalization} is not for the network of {card.id}.", "Correct card.json."
         )
+    return FieldOfView(outcome_of(card).field_mm, _cube_mm(card), side_multiple(**options))
+
+
+def _cube_mm(card: ModelCard) -> float:
+    """Return the side of the network's voxels; raises `UserError` where they are not cubes."""
     if len(set(card.spacing_mm)) != 1:
         raise UserError(f"The voxels of {card.id} are not cubes.", "Correct spacing_mm in card.json.")
-    return FieldOfView(outcome_of(card).field_mm, card.spacing_mm[0], side_multiple(**options))
+    return card.spacing_mm[0]
+
+
+def _brain_of(reference: Volume) -> Volume:
+    mask = nonzero_mask(reference) if is_skull_stripped(reference) else head_mask(reference)
+    return reference.with_array(mask.astype(np.uint8))

@@ -80,3 +80,28 @@ def test_a_segmentation_recipe_has_no_folds(
     recipe = REPOSITORY / "Resources" / "Recipes" / "rsanet-ms.yaml"
     assert main(["train", str(recipe), *arguments[2:], "--folds", "3"]) == 2
     assert "Only an outcome recipe has folds" in capsys.readouterr().err
+
+
+def test_the_networks_name_sends_a_recipe_to_the_brain_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import brain_lesion_cases
+
+    rows = brain_lesion_cases.write_patients(tmp_path / "brains", 10, 2)
+    table = brain_lesion_cases.write_table(rows, tmp_path / "cohort.csv")
+    recipe = tmp_path / "recipe.yaml"
+    settings = yaml.safe_load(SHIPPED.with_name("attention-resnet-brainmet.yaml").read_text())
+    small = {"options": {"depth": 10, "base_width": 4, "stages": 1, "groups": 2}, "spacing_mm": 2.5, "epochs": 1}
+    kept = {name: settings["rows"][name] for name in ("Res", "Res + SA + BiT")}
+    recipe.write_text(yaml.safe_dump({**settings, **small, "views": 1, "bootstrap": 100, "rows": kept}))
+    call = ["train", str(recipe), "--data", str(table), "--output", str(tmp_path / "model"), "--device", "cpu"]
+    assert main([*call, "--folds", "2", "--row", "Res + SA + BiT", "--row", "volume"]) == 0
+    assert not (tmp_path / "model" / "card.json").exists(), "the best row is not known yet"
+    assert main([*call, "--folds", "2", "--resume"]) == 0
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert (card["network"]["name"], card["evidence"]) == ("resnet3d", "simulated")
+    assert (card["ensemble"]["folds"], card["field_mm"]) == (2, [48, 48, 48])
+    assert "simulated outcome" in (tmp_path / "model" / "tables.md").read_text()
+    capsys.readouterr()
+    assert main([*call, "--folds", "3", "--resume"]) == 2
+    assert "other cases or settings" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -84,10 +84,13 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
         self,
         training: RowTraining[RecipeT, CaseT],
         parts: Sequence[Part],
-        said: Scopes,
+        said: Mapping[str, Scopes],
         folder: Path,
-    ) -> None:
-        """Write the model folder of a row all of whose `parts` are trained; `said` are its predictions by scope."""
+    ) -> dict[str, Any]:
+        """Write the model folder of a row all of whose `parts` are trained; `said` is what all rows said.
+
+        Return what the training report says about the model beside the figures of all rows.
+        """
 
     def choose(self, recipe: RecipeT, said: Mapping[str, Scopes]) -> str | None:
         """Return the row that becomes the model from the predictions of each row by scope; None if not yet known."""
@@ -97,5 +100,5 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
         """Return the name of the file with the chosen row's predictions of a scope."""
         return f"{scope}-{PREDICTIONS_FILE}"
 
-    def write_tables(self, recipe: RecipeT, figures: Figures, folder: Path) -> None:
-        """Write tables beside `metrics.csv`, from row -> scope -> figure -> record."""
+    def write_tables(self, recipe: RecipeT, figures: Figures, chosen: str | None, folder: Path) -> None:
+        """Write tables beside `metrics.csv`; `chosen` is the row that becomes the model, if known."""

@@ -35,6 +35,11 @@ class RowTraining(Generic[RecipeT, CaseT]):
     device: torch.device
     tell: Tell
 
+    @property
+    def name(self) -> str:
+        """The name of the row."""
+        return self.folder.name
+
     def is_done(self, part: Part) -> bool:
         """Whether the part was trained and judged before."""
         return (self.folder / part.name / PREDICTIONS_FILE).exists()

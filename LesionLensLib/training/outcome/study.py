@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic
 
@@ -47,7 +47,7 @@ class Study(Generic[RecipeT, CaseT]):
     device: torch.device
     progress: Progress
     parts: tuple[Part, ...]
-    _cases: dict[Hashable, dict[str, CaseT]] = field(default_factory=dict)
+    _cases: dict[Hashable, _Cases[CaseT]] = field(default_factory=dict)
     _done: float = 0.0
 
     def run(self, row_names: Sequence[str], part_names: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ class Study(Generic[RecipeT, CaseT]):
         def tell(text: str, step: int) -> None:
             self.progress.update("train", min(0.99, self._done + share * step / max(1, steps)), f"{name}: {text}")
 
-        return RowTraining(self.kind, recipe, folder, self._read(recipe), self.device, tell)
+        return RowTraining(self.kind, recipe, folder, self._cases_for(recipe), self.device, tell)
 
     def row_folder(self, name: str) -> Path:
         """Where everything of one row lies."""
@@ -126,14 +126,39 @@ class Study(Generic[RecipeT, CaseT]):
                 raise UserError(f"The recipe has no row {name}.", f"Use one of: {', '.join(known)}.")
         return tuple(names) or known
 
-    def _read(self, recipe: RecipeT) -> dict[str, CaseT]:
-        """Read the cases as a row needs them, once for rows that need the same."""
+    def _cases_for(self, recipe: RecipeT) -> Mapping[str, CaseT]:
+        """Return the cases as a row needs them, read at their first use, once for rows that need the same."""
+
+        def read() -> dict[str, CaseT]:
+            self.progress.update("data", self._done, f"reading {len(self.rows)} cases")
+            return self.kind.read_cases(recipe, self.rows)
+
         key = self.kind.box(recipe)
         if key not in self._cases:
             self._cases.clear()  # rows of other boxes come later; two sets at 1 mm would not fit a desk's memory
-            self.progress.update("data", self._done, f"reading {len(self.rows)} cases")
-            self._cases[key] = self.kind.read_cases(recipe, self.rows)
+            self._cases[key] = _Cases(self.rows, read)
         return self._cases[key]
+
+
+class _Cases(Mapping[str, CaseT]):
+    """The cases by name, read when the first is asked for: a finished row needs none."""
+
+    def __init__(self, rows: Sequence[ManifestRow], read: Callable[[], dict[str, CaseT]]) -> None:
+        self._names = [row.case for row in rows]
+        self._read = read
+
+    @cached_property
+    def _all(self) -> dict[str, CaseT]:
+        return self._read()
+
+    def __getitem__(self, name: str) -> CaseT:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def open_study(
@@ -174,11 +199,14 @@ def run_study(
     study = open_study(kind, recipe, rows, folder, device, progress)
     study.run(row_names, part_names)
     said = study.predictions()
-    figures = write_metrics(said, folder / "metrics.csv", kind.yardstick, recipe.bootstrap)
-    kind.write_tables(recipe, figures, folder)
     chosen = study.chosen()
+    figures = write_metrics(said, folder / "metrics.csv", kind.yardstick, recipe.bootstrap)
+    kind.write_tables(recipe, figures, chosen, folder)
     for scope, predictions in said.get(chosen or "", {}).items():
         write_predictions(predictions, folder / kind.file_of(scope))
+    model = {}
+    if chosen is not None and study.finished(chosen):
+        model = kind.export(study.training(chosen), study.parts, said, folder)
     report = {
         "recipe": recipe.to_dict(),
         "device": study.device.type,
@@ -187,14 +215,12 @@ def run_study(
         "folds": study.plan.to_dict() if study.plan else None,
         "chosen": chosen,
         "figures": figures,
+        "model": model,
         "torch": torch.__version__,
     }
     write_report(report, folder)
     if chosen is not None:
-        training = study.training(chosen)
-        if study.finished(chosen):
-            kind.export(training, study.parts, said[chosen], folder)
-        draw_losses(training.logs(), folder / "loss.png", "loss", chosen)
+        draw_losses(study.training(chosen).logs(), folder / "loss.png", "loss", chosen)
     progress.update("finish", 1.0, "done")
     return report
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from LesionLensLib.manifest import ManifestRow
+from LesionLensLib.outcome.case_description import CaseDescription
 from LesionLensLib.training.outcome.baselines import Baseline
+from LesionLensLib.training.outcome.export import export_row
 from LesionLensLib.training.outcome.kind import ModelKind, PartPredictions, Tell
 from LesionLensLib.training.outcome.labelled import labelled_rows
 from LesionLensLib.training.outcome.parts import Part, plan_folds, plan_parts
@@ -20,8 +23,8 @@ from LesionLensLib.training.outcome.tables import Scopes
 from LesionLensLib.training.outcome_folds import FoldPlan
 from LesionLensLib.training.sarcoma.baselines import make_baseline
 from LesionLensLib.training.sarcoma.cases import REFERENCE, OutcomeCase, read_case
-from LesionLensLib.training.sarcoma.export import export_row
-from LesionLensLib.training.sarcoma.prediction import predict_case, tumour_dice
+from LesionLensLib.training.sarcoma.export import outcome_card
+from LesionLensLib.training.sarcoma.prediction import describe_training_case, predict_case, tumour_dice
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
 from LesionLensLib.training.sarcoma.trainer import make_network, train_network
 
@@ -85,11 +88,21 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
         return {CROSS_VALIDATION: tuple(pooled), PUBLIC_TEST: tuple(others)}
 
     def export(
-        self, training: RowTraining[OutcomeRecipe, OutcomeCase], parts: Sequence[Part], said: Scopes, folder: Path
-    ) -> None:
+        self,
+        training: RowTraining[OutcomeRecipe, OutcomeCase],
+        parts: Sequence[Part],
+        said: Mapping[str, Scopes],
+        folder: Path,
+    ) -> dict[str, Any]:
         """Write the final network and those of the folds, calibrated on what the folds held out."""
-        folds = [part for part in parts if part.is_fold]
-        export_row(training, folds, parts[-1], said.get(CROSS_VALIDATION, ()), folder)
+        recipe, device = training.recipe, training.device
+
+        def describe(case: OutcomeCase, networks: Sequence[nn.Module]) -> CaseDescription:
+            return describe_training_case(case, recipe, networks, device)
+
+        held_out = said.get(training.name, {}).get(CROSS_VALIDATION, ())
+        export_row(training, parts, held_out, describe, outcome_card(recipe, 0), folder)
+        return {}
 
     def file_of(self, scope: str) -> str:
         """Return `predictions.csv` for the folds."""

@@ -1,0 +1,41 @@
+"""From the settings of an outcome recipe to the kind of model that it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from LesionLensLib.manifest import ManifestRow
+from LesionLensLib.progress import Progress
+from LesionLensLib.training.outcome.study import run_study
+
+
+def train_outcome(
+    settings: dict[str, Any],
+    rows: Sequence[ManifestRow],
+    folder: Path,
+    device: str,
+    progress: Progress,
+    folds: int | None = None,
+    row_names: Sequence[str] = (),
+    part_names: Sequence[str] = (),
+) -> None:
+    """Train by `run_study`; the recipe's `network` says which kind it is, `folds` takes the place of its own.
+
+    Raises `UserError` for settings that the kind does not have.
+    """
+    changes: dict[str, Any] = {} if folds is None else {"folds": folds}
+    if settings.get("network") == "resnet3d":
+        from LesionLensLib.training.local_failure.kind import LocalFailureKind
+        from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
+
+        brain = replace(LocalFailureRecipe.from_dict(settings), **changes)
+        run_study(LocalFailureKind(), brain, rows, folder, device, progress, row_names, part_names)
+        return
+    from LesionLensLib.training.sarcoma.kind import SarcomaKind
+    from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
+
+    recipe = replace(OutcomeRecipe.from_dict(settings), **changes)
+    run_study(SarcomaKind(), recipe, rows, folder, device, progress, row_names, part_names)
