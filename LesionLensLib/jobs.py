@@ -134,14 +134,16 @@ class SegmentJob(CaseJob):
 class PredictJob(CaseJob):
     """What `lesionlens predict` shall do: the outcome of the lesion in a mask, or at a point in RAS (mm).
 
-    The `assumed` values stand in for what a PET's DICOM files lack, and are noted with the result. Raises `UserError`
-    as `CaseJob`, where not exactly one of mask and point is given, and for assumed values that cannot be.
+    `brain_mask` is for models of the brain, which else look for it themselves. The `assumed` values stand in for what
+    a PET's DICOM files lack, and are noted with the result. Raises `UserError` as `CaseJob`, where not exactly one of
+    lesion mask and point is given, and for assumed values that cannot be.
     """
 
     kind: ClassVar[str] = "predict"
 
     model: str = "chmfl-sarcoma"
     lesion_mask: str | None = None
+    brain_mask: str | None = None
     center_ras: tuple[float, float, float] | None = None
     assumed_weight_kg: float | None = None
     assumed_dose_mbq: float | None = None
@@ -154,8 +156,9 @@ class PredictJob(CaseJob):
             raise UserError(
                 f"The place of the lesion {told}.", "Give either --mask lesion=PATH or --center R,A,S (mm)."
             )
-        if self.lesion_mask is not None:
-            _check_text("lesion_mask", self.lesion_mask)
+        for name in ("lesion_mask", "brain_mask"):
+            if getattr(self, name) is not None:
+                _check_text(name, getattr(self, name))
         if self.center_ras is not None:
             object.__setattr__(self, "center_ras", _point_ras(self.center_ras))
         for name, highest in ASSUMED_LIMITS.items():
@@ -166,8 +169,8 @@ class PredictJob(CaseJob):
 
     @property
     def mask_paths(self) -> tuple[str, ...]:
-        """The path of the lesion mask, if there is one."""
-        return () if self.lesion_mask is None else (self.lesion_mask,)
+        """The paths of the masks of lesion and brain, if there are any."""
+        return tuple(path for path in (self.lesion_mask, self.brain_mask) if path is not None)
 
 
 JOB_KINDS: dict[str, type[CaseJob]] = {job.kind: job for job in (SegmentJob, PredictJob)}

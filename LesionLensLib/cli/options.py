@@ -25,12 +25,14 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
                         help="take the pass with the smallest memory; on most CPUs it is the default")  # fmt: skip
 
 
-def only_mask(command: str, role: str, values: Sequence[str]) -> str | None:
-    """Return the path of the one `--mask` that `command` takes, None without one; raises `UserError` for others."""
+def masks_by_role(command: str, roles: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    """Return the path of each `--mask` by role; raises `UserError` for one that `command` does not take, or twice."""
     masks = dict(parse_pairs("--mask", values))
-    if set(masks) - {role} or len(masks) != len(values):
-        raise UserError(f"{command} takes one mask, that of the {role}.", f"Write it as --mask {role}=PATH.")
-    return masks.get(role)
+    if set(masks) - set(roles) or len(masks) != len(values):
+        known = " and ".join(f"that of the {role}" for role in roles)
+        each = " and ".join(f"--mask {role}=PATH" for role in roles)
+        raise UserError(f"{command} takes one mask of a kind: {known}.", f"Write it as {each}.")
+    return masks
 
 
 def parse_pairs(option: str, values: Sequence[str]) -> tuple[tuple[str, str], ...]:

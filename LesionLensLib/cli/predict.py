@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from LesionLensLib.cli.options import add_case_options, only_mask, parse_pairs
+from LesionLensLib.cli.options import add_case_options, masks_by_role, parse_pairs
 from LesionLensLib.cli.run import run_job
 from LesionLensLib.errors import UserError
 from LesionLensLib.jobs import PredictJob
@@ -16,9 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="chmfl-sarcoma", metavar="M",
                         help="id of an outcome model, or the path of its folder (default: chmfl-sarcoma)")  # fmt: skip
     add_case_options(parser)
-    parser.add_argument("--mask", action="append", default=[], metavar="lesion=PATH", dest="masks",
-                        help="the lesion: an image or DICOM RTSTRUCT; each separate lesion in it "
-                             "gets a prediction of its own, the largest first")  # fmt: skip
+    parser.add_argument("--mask", action="append", default=[], metavar="ROLE=PATH", dest="masks",
+                        help="lesion=PATH: the lesion, an image or DICOM RTSTRUCT; each separate lesion in it gets a "
+                             "prediction of its own, the largest first. brain=PATH: the brain, for models of "
+                             "the brain that would find it themselves")  # fmt: skip
     parser.add_argument("--center", metavar="R,A,S",
                         help="a point in the lesion (RAS, mm) in place of a mask")  # fmt: skip
     parser.add_argument("--assume-weight-kg", type=float, metavar="KG", dest="assumed_weight_kg",
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
 
 def job_of(options: argparse.Namespace) -> PredictJob:
     """Return the job that the options describe; raises `UserError` for values no run could use."""
+    masks = masks_by_role("predict", ["lesion", "brain"], options.masks)
     return PredictJob(
         inputs=parse_pairs("--input", options.inputs),
         output=options.output,
@@ -47,7 +49,8 @@ def job_of(options: argparse.Namespace) -> PredictJob:
         overwrite=options.overwrite,
         scene=options.scene,
         lean=options.lean,
-        lesion_mask=only_mask("predict", "lesion", options.masks),
+        lesion_mask=masks.get("lesion"),
+        brain_mask=masks.get("brain"),
         center_ras=None if options.center is None else _point(options.center),
         assumed_weight_kg=options.assumed_weight_kg,
         assumed_dose_mbq=options.assumed_dose_mbq,

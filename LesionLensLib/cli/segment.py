@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from LesionLensLib.cli.options import add_case_options, only_mask, parse_pairs
+from LesionLensLib.cli.options import add_case_options, masks_by_role, parse_pairs
 from LesionLensLib.cli.run import run_job
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.progress import Progress
@@ -34,7 +34,7 @@ def job_of(options: argparse.Namespace) -> SegmentJob:
         inputs=parse_pairs("--input", options.inputs),
         output=options.output,
         model=options.model,
-        brain_mask=only_mask("segment", "brain", options.masks),
+        brain_mask=masks_by_role("segment", ["brain"], options.masks).get("brain"),
         transforms=parse_pairs("--transform", options.transforms),
         register=options.register,
         threshold=options.threshold,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LesionLensLib.catalogue import find_card, load_typicality
+from LesionLensLib.errors import UserError
 from LesionLensLib.images.lesion_mask import read_drawn_mask
 from LesionLensLib.images.pet_series import PET_MODALITY
 from LesionLensLib.images.segmentation_file import write_segmentation
@@ -18,6 +19,7 @@ from LesionLensLib.inference.case import (
     job_paths,
     read_case,
     register_case,
+    with_brain_mask,
     write_registrations,
 )
 from LesionLensLib.inference.clock import PhaseClock
@@ -87,6 +89,8 @@ def run_predict(job: PredictJob, progress: Progress) -> dict[str, Any]:
     preparer_of(card)
     images = replace(card, channel_def=tuple(c for c in card.channel_def if c.role != LESION))
     check_roles(job, images)
+    if job.brain_mask is not None and not any(channel.modality == "MR" for channel in images.channel_def):
+        raise UserError(f"{card.id} is no model of the brain.", "Leave --mask brain=PATH out.")
     with ResultFolder(Path(job.output), job.overwrite, [card.folder, *job_paths(job)]) as folder:
         report = _predict_into(folder.path, job, card, images, clock)
     progress.update("done", 1.0, "done")
@@ -116,7 +120,7 @@ def _predict_into(
         _write_outlines(folder, predicted, card)
         write_registrations(folder, case)
     told = Told(_settings(run, case, predicted), predicted.ladder, (*findings, *unusual), _result(predicted, card))
-    return finish_job(folder, job, run, case, told)
+    return finish_job(folder, job, run, case, told, job.brain_mask)
 
 
 def _read(run: Run) -> tuple[Case, Volume | None]:
@@ -126,6 +130,7 @@ def _read(run: Run) -> tuple[Case, Volume | None]:
     job, card = run.job, run.card
     with run.clock.phase("read", "reading the images"):
         case = read_case(job, run.images, SuvFallback.of(**_assumed(job)))
+        case = with_brain_mask(case, job.brain_mask)
         drawn = None
         if job.lesion_mask is not None:
             drawn = read_drawn_mask(job.lesion_mask, case.volumes[card.reference_role])
@@ -150,7 +155,10 @@ def _check(run: Run, case: Case, drawn: Volume | None) -> tuple[Finding, ...]:
     """Return what is worth knowing about the input; raises `UserError` for the first thing that is wrong."""
     card, volumes, reference = run.images, case.volumes, run.card.reference_role
     with run.clock.phase("check", "checking the images"):
-        findings = list(check_inputs(volumes, card, reference, False, transforms=case.transforms))
+        brain = case.brain_mask
+        findings = list(
+            check_inputs(volumes, card, reference, brain is not None, brain_mask=brain, transforms=case.transforms)
+        )
         findings += check_frames(volumes, reference, case.transforms)
         for channel in card.channel_def:
             if channel.modality == PET_MODALITY:

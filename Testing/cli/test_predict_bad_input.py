@@ -246,9 +246,19 @@ def point_outside(files: PredictFiles) -> PredictCall:
     return replace(files.call(), place=("--center=-900,0,0",))
 
 
-@bad(2, "one mask, that of the lesion")
-def mask_of_a_brain(files: PredictFiles) -> PredictCall:
+@bad(2, "no model of the brain")
+def mask_of_a_brain_for_a_sarcoma_model(files: PredictFiles) -> PredictCall:
+    return files.call().plus("--mask", f"brain={files.paths['lesion']}")
+
+
+@bad(2, "place of the lesion is not given")
+def mask_of_the_brain_alone(files: PredictFiles) -> PredictCall:
     return replace(files.call(), place=("--mask", f"brain={files.paths['lesion']}"))
+
+
+@bad(2, "one mask of a kind")
+def mask_of_something_else(files: PredictFiles) -> PredictCall:
+    return files.call().plus("--mask", f"bone={files.paths['lesion']}")
 
 
 @bad(2, "weight kg cannot be 7000")

@@ -57,6 +57,7 @@ def test_a_prediction_needs_the_place_of_the_lesion_exactly_once() -> None:
     inputs = (("PET", "p"),)
     assert PredictJob(inputs, "out", center_ras=[1, 2, 3]).center_ras == (1.0, 2.0, 3.0)  # type: ignore[arg-type]
     assert PredictJob(inputs, "out", lesion_mask="m").mask_paths == ("m",)
+    assert PredictJob(inputs, "out", center_ras=(1, 2, 3), brain_mask="b").mask_paths == ("b",)
     for places, told in (({}, "not given"), ({"lesion_mask": "m", "center_ras": (1.0, 2.0, 3.0)}, "twice")):
         with pytest.raises(UserError, match=told) as caught:
             PredictJob(inputs, "out", **places)  # type: ignore[arg-type]
