@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from LesionLensLib.errors import UserError
@@ -14,6 +15,8 @@ from LesionLensLib.images.volume import Volume
 
 # Voxels that touch by a face, an edge or a corner belong together.
 _NEIGHBOURS_26 = np.ones((3, 3, 3), dtype=bool)
+ROOM_VOXELS = 16
+"""Wider than any blur by which a mask is brought onto a coarser grid."""
 
 
 def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
@@ -59,10 +62,32 @@ def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volum
 def split_lesions(mask: Volume, min_volume_ml: float = 0.0) -> tuple[Volume, ...]:
     """Return one mask (uint8) for every connected lesion of at least `min_volume_ml`, the largest first.
 
-    Lesions of equal size stand in the order of their first voxel in memory. An empty mask gives an empty tuple.
+    Each mask has as much empty room around its lesion as there is up to `ROOM_VOXELS`, not the whole image: a scan of
+    the body would be copied for each. Lesions of equal size stand in the order of their first voxel in memory. An empty
+    mask gives an empty tuple.
     """
+    labels, kept = _labelled(mask, min_volume_ml)
+    boxes = ndimage.find_objects(labels)
+    return tuple(_alone(labels, number, boxes[number - 1], mask) for number in kept)
+
+
+def count_lesions(mask: Volume, min_volume_ml: float = 0.0) -> int:
+    """Return how many masks `split_lesions` would give."""
+    return len(_labelled(mask, min_volume_ml)[1])
+
+
+def _labelled(mask: Volume, min_volume_ml: float) -> tuple[NDArray[np.int32], list[int]]:
+    """Return the number of its lesion for every voxel, and the numbers of the lesions kept, the largest first."""
     labels, count = ndimage.label(mask.array != 0, structure=_NEIGHBOURS_26)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    order = [n for n in np.argsort(-sizes, kind="stable") if n > 0]
-    kept = [n for n in order if sizes[n] * mask.grid.voxel_ml >= min_volume_ml * (1 - 1e-9)]
-    return tuple(mask.with_array((labels == n).astype(np.uint8)) for n in kept)
+    order = [int(n) for n in np.argsort(-sizes, kind="stable") if n > 0]
+    return labels, [n for n in order if sizes[n] * mask.grid.voxel_ml >= min_volume_ml * (1 - 1e-9)]
+
+
+def _alone(labels: NDArray[np.int32], number: int, box: tuple[slice, ...], mask: Volume) -> Volume:
+    size = labels.shape
+    lower = [max(axis.start - ROOM_VOXELS, 0) for axis in box]
+    upper = [min(axis.stop + ROOM_VOXELS, n) for axis, n in zip(box, size, strict=True)]
+    part = tuple(slice(low, high) for low, high in zip(lower, upper, strict=True))
+    grid = mask.grid.cropped(lower[::-1], [high - low for low, high in zip(lower, upper, strict=True)][::-1])
+    return Volume((labels[part] == number).astype(np.uint8), grid, mask.header)

@@ -22,7 +22,7 @@ MOST_LESIONS = 50
 class Target:
     """One lesion: its number from 1 (the largest), where the field of view is centred (RAS, mm), its outline if known.
 
-    `mask` is 0 or 1 on the grid of the reference image.
+    `mask` is 0 or 1 on the part of the reference image's grid around the lesion.
     """
 
     number: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from LesionLensLib.images.lesion_mask import split_lesions
+from LesionLensLib.images.lesion_mask import count_lesions
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inputs.findings import Finding
@@ -30,7 +30,7 @@ def check_lesion_mask(mask: Volume, image: Volume, role: str, min_volume_ml: flo
                 f"Give a mask made on {role} or on an image of the same examination.",
             ),
         )
-    count = len(split_lesions(binary, min_volume_ml))
+    count = count_lesions(binary, min_volume_ml)
     if count > 1:
         return (
             Finding(

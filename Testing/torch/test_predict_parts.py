@@ -13,10 +13,18 @@ from torch import Tensor, nn
 from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, resample
+from LesionLensLib.images.lesion_mask import count_lesions, split_lesions
 from LesionLensLib.inference import outcome_ladder
 from LesionLensLib.inference.cpu import PLAIN
 from LesionLensLib.inference.device import DeviceChoice
-from LesionLensLib.inference.field_of_view import FieldOfView, covered, crop_around, part_around, sample_box
+from LesionLensLib.inference.field_of_view import (
+    FieldOfView,
+    centroid_ras,
+    covered,
+    crop_around,
+    part_around,
+    sample_box,
+)
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
 from LesionLensLib.inference.lesion_target import target_at, targets_in
 from LesionLensLib.inference.outcome_ladder import ask_with_ladder
@@ -85,7 +93,9 @@ def test_a_mask_drawn_on_the_pet_is_laid_on_the_ct_by_its_matrix() -> None:
     finer = lesion.grid.with_spacing((2.0, 2.0, 2.0))
     (target,) = targets_in(resample(lesion, finer, "nearest"), Volume(np.zeros(GRID.shape), GRID), 0.5)
     assert target.mask is not None
-    assert target.mask.grid == GRID
+    k, j, i = np.argwhere(target.mask.array)[0]
+    k0, j0, i0 = np.argwhere(resample(lesion, GRID, "nearest").array)[0]
+    assert target.mask.grid.ras_from_ijk((i, j, k)) == pytest.approx(GRID.ras_from_ijk((i0, j0, k0)), abs=1e-6)
     assert target.center_ras == pytest.approx(place_ras(4), abs=1.5)
 
 
@@ -203,3 +213,25 @@ def test_a_full_device_gives_way_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> 
     assert steps[0].startswith("whole field of view on cuda:0: not tried")
     assert steps[1] == "whole field of view on the CPU: done (plain float32)"
     assert tried[-1] == "whole field of view on the CPU"
+
+
+def test_a_lesion_parted_from_a_large_scan_keeps_its_place_and_carries_only_room_around_it() -> None:
+    """The mask that a lesion gets must look to the network as the whole image's mask would."""
+    fine = Grid((150, 120, 90), (0.6, 0.7, 1.1), (-20.0, -30.0, 5.0), GRID.direction_lps)
+    array = np.zeros(fine.shape, np.uint8)
+    array[40:52, 50:70, 60:85] = 1
+    array[0:6, 0:9, 0:12] = 1
+    mask = Volume(array, fine)
+    first, corner = split_lesions(mask)
+    assert first.array.size < array.size / 4
+    assert count_lesions(mask) == 2
+    assert count_lesions(mask, 1.0) == 1
+    for part, box in ((first, np.s_[40:52, 50:70, 60:85]), (corner, np.s_[0:6, 0:9, 0:12])):
+        whole = np.zeros_like(array)
+        whole[box] = 1
+        center = centroid_ras(Volume(whole, fine))
+        assert centroid_ras(part) == pytest.approx(center, abs=1e-6)
+        grid = FieldOfView((40.0, 40.0, 40.0), 4.0, 2).grid(fine, center)
+        seen, expected = sample_box(part, grid, 0.0).array, sample_box(Volume(whole, fine), grid, 0.0).array
+        assert expected.max() > 0.5
+        assert np.abs(seen - expected).max() < 1e-5
