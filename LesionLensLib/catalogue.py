@@ -68,10 +68,20 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def verify_weights(card: ModelCard) -> bool:
-    """Return whether the weights file on disk has the SHA-256 of the card; a missing file is False."""
+    """Return whether weights, and typicality where the card names it, have the SHA-256 of the card on disk.
+
+    A missing file is False.
+    """
+    files = {card.weights_path: card.weights.sha256}
+    if card.outcome is not None and card.outcome.typicality is not None:
+        files[card.folder / card.outcome.typicality.file] = card.outcome.typicality.sha256
+    return all(_has_hash(path, sha256) for path, sha256 in files.items())
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
     try:
-        with card.weights_path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == card.weights.sha256
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
     except OSError:
         return False
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.geometry import Matrix
+from LesionLensLib.geometry import Grid, Matrix
 from LesionLensLib.images.lesion_mask import split_lesions
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.inference.field_of_view import centroid_ras
+from LesionLensLib.inference.field_of_view import centroid_ras, covered
 
 MOST_LESIONS = 50
 """More separate spots than this are noise, or not a mask of lesions."""
@@ -45,6 +45,14 @@ def target_at(center_ras_mm: Sequence[float], reference: Volume, role: str) -> T
             f"The point {point} lies outside of {role}.", "Give R,A,S in mm, as 3D Slicer shows it for the lesion."
         )
     return Target(1, center)
+
+
+def outside_share(target: Target, view: Grid) -> float | None:
+    """Return the share of the outline that lies outside of the field of view; None where the outline is not known."""
+    if target.mask is None:
+        return None
+    marked = target.mask.array != 0
+    return float(np.count_nonzero(marked & ~covered(target.mask.grid, view)) / np.count_nonzero(marked))
 
 
 def targets_in(drawn: Volume, reference: Volume, min_volume_ml: float) -> tuple[Target, ...]:

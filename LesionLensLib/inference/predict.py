@@ -26,7 +26,7 @@ from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import choose_device, make_deterministic
 from LesionLensLib.inference.job_report import JobRun, Told, finish_job
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
-from LesionLensLib.inference.lesion_target import Target, target_at, targets_in
+from LesionLensLib.inference.lesion_target import Target, outside_share, target_at, targets_in
 from LesionLensLib.inference.outcome_input import preparer_of
 from LesionLensLib.inference.outcome_ladder import ask_with_ladder
 from LesionLensLib.inference.outcome_network import OutcomeNetworks, load_outcome_networks, outcome_of
@@ -113,7 +113,8 @@ def _predict_into(
         targets = targets_in(drawn, reference, card.min_volume_ml)
     else:
         targets = (target_at(job.center_ras or (), reference, card.reference_role),)
-    predicted = _predict(run, case, targets)
+    with clock.phase("network", f"running {card.id} on {device.device}"):
+        predicted = _predict(run, case, targets)
     unusual = tuple(finding for lesion in predicted.lesions for finding in prediction_findings(lesion))
     run.warn(unusual)
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
@@ -181,17 +182,17 @@ def _predict(run: Run, case: Case, targets: tuple[Target, ...]) -> Predicted:
         def tell(fraction: float, text: str, begun: int = index, which: str = which) -> None:
             run.clock.within("network", (begun + fraction) / len(targets), f"{which}{text}")
 
-        with run.clock.phase("network", f"{which}running {card.id} on {run.device.device}"):
-            given = prepare(case, target, card)
-            answer, steps = ask_with_ladder(run.networks, given.values, run.device, tell)
-            volume_ml = None
-            if answer.final.tumour is not None:
-                volume_ml = outlines.add(target.number, Volume(answer.final.tumour, given.grid))
+        given = prepare(case, target, card)
+        answer, steps = ask_with_ladder(run.networks, given.values, run.device, tell)
+        volume_ml = None
+        if answer.final.tumour is not None:
+            volume_ml = outlines.add(target.number, Volume(answer.final.tumour, given.grid))
         features = None if answer.features is None else tuple(tuple(row) for row in answer.features.tolist())
         described = replace(given.described, features=features or ())
         typicality = NOT_COMPARED if run.typicality is None else run.typicality.judge(described)
         risk, has_interval = risk_from(answer, card)
-        lesions.append(LesionPrediction(target, answer, risk, has_interval, typicality, volume_ml))
+        outside = outside_share(target, given.grid)
+        lesions.append(LesionPrediction(target, answer, risk, has_interval, typicality, volume_ml, outside))
         grids.append(given.grid.to_dict())
         ladder += [f"{which}{step}" for step in steps]
     found = outlines if lesions[0].tumour_volume_ml is not None else None

@@ -17,6 +17,7 @@ from LesionLensLib.outcome_card import SIMULATED_NOTE
 
 SIMULATED = "simulated"
 _DIGITS = 6
+_WORTH_SAYING = 0.02
 NOT_COMPARED = Typicality(None, (), False, "The model says nothing about its training cases, so nothing was compared.")
 
 
@@ -24,7 +25,8 @@ NOT_COMPARED = Typicality(None, (), False, "The model says nothing about its tra
 class LesionPrediction:
     """The prediction for one lesion; `risk` has no interval where `has_interval` is false.
 
-    `tumour_volume_ml` is that of the network's own outline, None where it makes none.
+    `tumour_volume_ml` is that of the network's own outline, None where it makes none; `outside_share` what part of the
+    given outline the network did not see, None without one.
     """
 
     target: Target
@@ -33,6 +35,7 @@ class LesionPrediction:
     has_interval: bool
     typicality: Typicality
     tumour_volume_ml: float | None
+    outside_share: float | None = None
 
 
 def risk_from(answer: EnsembleAnswer, card: ModelCard) -> tuple[Risk, bool]:
@@ -66,6 +69,7 @@ def prediction_record(prediction: LesionPrediction, card: ModelCard) -> dict[str
     return {
         **record,
         "given_volume_ml": None if target.volume_ml is None else round(target.volume_ml, _DIGITS),
+        "outside_view": None if prediction.outside_share is None else round(prediction.outside_share, _DIGITS),
         "center_ras": [round(float(part), 3) for part in target.center_ras],
         "logits": {
             "final": round(prediction.answer.final.logit, _DIGITS),
@@ -94,11 +98,18 @@ def sentence(prediction: LesionPrediction, card: ModelCard) -> str:
 
 
 def prediction_findings(prediction: LesionPrediction) -> tuple[Finding, ...]:
-    """Return the warning about a lesion that is unlike the training cases, or at their edge."""
-    if not prediction.typicality.unusual:
-        return ()
-    code = "atypical" if prediction.typicality.unlike else "edge-of-training-cases"
-    return (Finding("warning", code, prediction.typicality.text, "Check images, mask and units."),)
+    """Return what is worth knowing: a lesion unlike the training cases or at their edge, or larger than the view."""
+    findings = []
+    if prediction.typicality.unusual:
+        code = "atypical" if prediction.typicality.unlike else "edge-of-training-cases"
+        findings.append(Finding("warning", code, prediction.typicality.text, "Check images, mask and units."))
+    if (prediction.outside_share or 0.0) > _WORTH_SAYING:
+        text = (
+            f"{100 * (prediction.outside_share or 0.0):.0f} % of lesion {prediction.target.number} lie outside of what "
+            "the network sees, and of its outline."
+        )
+        findings.append(Finding("info", "beyond-field-of-view", text, "Read the volume of the outline as a part."))
+    return tuple(findings)
 
 
 def card_findings(card: ModelCard) -> tuple[Finding, ...]:

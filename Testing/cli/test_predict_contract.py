@@ -22,8 +22,10 @@ from LesionLensLib.cli.main import main
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_volume, resample
 from LesionLensLib.inference.outcome_network import load_outcome_networks
+from LesionLensLib.inference.predict import run_predict
 from LesionLensLib.jobs import PredictJob
 from LesionLensLib.process import ChildRun
+from LesionLensLib.progress import SilentProgress
 from LesionLensLib.report import hash_of
 
 SEGMENTATION = "segmentation.seg.nrrd"
@@ -266,6 +268,38 @@ def test_every_lesion_of_a_mask_gets_the_prediction_it_gets_alone(predict_files:
     assert [image.GetMetaData(f"Segment{n}_ID") for n in (0, 1)] == ["tumour-1", "tumour-2"]
     codes = [finding["code"] for finding in report_of(predict_files.folder / "both")["findings"]]
     assert "several-lesions" in codes
+    assert "beyond-field-of-view" not in codes
+
+
+def test_a_lesion_larger_than_the_view_is_said_to_be(predict_files: PredictFiles) -> None:
+    long = np.zeros(GRID.shape, np.uint8)
+    long[2:16, 9:13, 11:15] = 1
+    assert main(predict_files.call().with_mask(predict_files.written("long", Volume(long, GRID))).arguments()) == 0
+    report = report_of(predict_files.call().output)
+    # 84 mm long, tilted by up to 17 degrees in a view of 48 mm.
+    assert report["result"]["outside_view"] == pytest.approx(1 - 48 / 84, abs=0.06)
+    found = next(finding for finding in report["findings"] if finding["code"] == "beyond-field-of-view")
+    assert "% of lesion 1 lie outside" in found["text"]
+
+
+def test_the_bar_never_runs_back_with_several_lesions(predict_files: PredictFiles) -> None:
+    place = tumour_ras() + np.array([34.0, 6.0, 12.0])
+    both = Volume(ball(13.0, tumour_ras()) | ball(8.0, place), GRID)
+    job = PredictJob(
+        inputs=tuple((role, str(path)) for role, path in predict_files.call().inputs),
+        output=str(predict_files.folder / "result"), model=str(predict_files.model), device="cpu",
+        lesion_mask=str(predict_files.written("both", both)),
+    )  # fmt: skip
+    told: list[tuple[float, str]] = []
+
+    class Listening(SilentProgress):
+        def update(self, phase: str, fraction: float, text: str) -> None:
+            told.append((fraction, text))
+
+    run_predict(job, Listening())
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert {text.split(":")[0] for _, text in told} >= {"lesion 1", "lesion 2"}
 
 
 def test_the_order_in_which_voxels_are_stored_changes_nothing(result: Path, predict_files: PredictFiles) -> None:

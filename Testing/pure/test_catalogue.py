@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tiny_model import tiny_card
 
-from LesionLensLib.catalogue import find_card, list_cards, models_root, read_card, verify_weights
-from LesionLensLib.errors import UserError
+from LesionLensLib.catalogue import find_card, list_cards, load_typicality, models_root, read_card, verify_weights
+from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome.calibration import Calibration
 from LesionLensLib.outcome_card import Ensemble, SideFile
@@ -173,3 +173,18 @@ def test_weights_match_only_when_every_byte_does(tiny_model: Path, tmp_path: Pat
     assert not verify_weights(read_card(copy))
     (copy / "weights.safetensors").unlink()
     assert not verify_weights(read_card(copy))
+
+
+def test_a_model_matches_only_when_what_it_knows_of_its_training_cases_does_too(
+    tiny_outcome_model: Path, tmp_path: Path
+) -> None:
+    assert verify_weights(read_card(tiny_outcome_model))
+    reference = load_typicality(read_card(tiny_outcome_model))
+    assert reference is not None
+    assert reference.cases == 12
+    for path in tiny_outcome_model.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "typicality.json").write_text((tiny_outcome_model / "typicality.json").read_text().replace("0", "1", 1))
+    assert not verify_weights(read_card(tmp_path))
+    with pytest.raises(EnvironmentFault, match="hash differs"):
+        load_typicality(read_card(tmp_path))

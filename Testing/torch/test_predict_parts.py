@@ -26,7 +26,7 @@ from LesionLensLib.inference.field_of_view import (
     sample_box,
 )
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
-from LesionLensLib.inference.lesion_target import target_at, targets_in
+from LesionLensLib.inference.lesion_target import outside_share, target_at, targets_in
 from LesionLensLib.inference.outcome_ladder import ask_with_ladder
 from LesionLensLib.inference.outcome_network import OutcomeNetworks
 from LesionLensLib.inference.outcome_pass import ask_networks, feature_vectors
@@ -235,3 +235,14 @@ def test_a_lesion_parted_from_a_large_scan_keeps_its_place_and_carries_only_room
         seen, expected = sample_box(part, grid, 0.0).array, sample_box(Volume(whole, fine), grid, 0.0).array
         assert expected.max() > 0.5
         assert np.abs(seen - expected).max() < 1e-5
+
+
+def test_what_of_a_lesion_the_network_does_not_see_is_measured() -> None:
+    fine = Grid((60, 30, 30), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+    array = np.zeros(fine.shape, np.uint8)
+    array[10:20, 10:20, 10:50] = 1
+    (target,) = targets_in(Volume(array, fine), Volume(np.zeros(fine.shape, np.float32), fine), 0.5)
+    # The lesion is 80 mm long, the view 40 mm around its middle.
+    view = FieldOfView((40.0, 40.0, 40.0), 2.0, 2).grid(fine, target.center_ras)
+    assert outside_share(target, view) == pytest.approx(0.5)
+    assert outside_share(target_at(target.center_ras, Volume(array, fine), "CT"), view) is None
