@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LesionLensLib.catalogue import find_card, load_typicality
-from LesionLensLib.errors import UserError
+from LesionLensLib.errors import InternalFault, UserError
 from LesionLensLib.images.lesion_mask import read_drawn_mask
 from LesionLensLib.images.pet_series import PET_MODALITY
 from LesionLensLib.images.segmentation_file import write_segmentation
@@ -108,11 +108,7 @@ def _predict_into(
     case, drawn = _read(run)
     findings = (*_check(run, case, drawn), *card_findings(card))
     run.warn(findings)
-    reference = case.volumes[card.reference_role]
-    if drawn is not None:
-        targets = targets_in(drawn, reference, card.min_volume_ml)
-    else:
-        targets = (target_at(job.center_ras or (), reference, card.reference_role),)
+    targets = _targets(run, case, drawn)
     with clock.phase("network", f"running {card.id} on {device.device}"):
         predicted = _predict(run, case, targets)
     unusual = tuple(finding for lesion in predicted.lesions for finding in prediction_findings(lesion))
@@ -169,6 +165,15 @@ def _check(run: Run, case: Case, drawn: Volume | None) -> tuple[Finding, ...]:
         findings.sort(key=lambda finding: RANK[finding.severity])
         raise_on_error(findings)
     return tuple(findings)
+
+
+def _targets(run: Run, case: Case, drawn: Volume | None) -> tuple[Target, ...]:
+    role, center = run.card.reference_role, run.job.center_ras
+    if drawn is not None:
+        return targets_in(drawn, case.volumes[role], run.card.min_volume_ml)
+    if center is None:
+        raise InternalFault("A prediction was started without a lesion.", "Please report this fault with the log.")
+    return (target_at(center, case.volumes[role], role),)
 
 
 def _predict(run: Run, case: Case, targets: tuple[Target, ...]) -> Predicted:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sarcoma_cases import GRID, RADIUS_MM, make_patient, place_ras
@@ -13,6 +15,7 @@ from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, write_volume
 
 SEED = 30
+SEGMENTATION = "segmentation.seg.nrrd"
 # The PET has other, larger voxels than the CT and its own tilt, as where the couch was moved between the two.
 PET_AXES = Rotation.from_euler("xyz", (10.0, -8.0, 15.0), degrees=True).as_matrix() @ np.diag([-1.0, 1.0, 1.0])
 
@@ -86,3 +89,13 @@ def ball(radius_mm: float, center_ras: np.ndarray, grid: Grid = GRID) -> np.ndar
 def tumour_ras() -> np.ndarray:
     """Return where the tumour lies (RAS, mm)."""
     return place_ras(SEED)
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = report_of(folder)["result"]
+    return found
