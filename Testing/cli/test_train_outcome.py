@@ -11,6 +11,7 @@ import yaml
 from sarcoma_cases import write_patients, write_table
 
 from LesionLensLib.cli.main import main
+from LesionLensLib.training.outcome.predictions import read_predictions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = REPOSITORY / "Resources" / "Recipes" / "chmfl-sarcoma.yaml"
@@ -105,3 +106,13 @@ def test_the_networks_name_sends_a_recipe_to_the_brain_model(
     capsys.readouterr()
     assert main([*call, "--folds", "3", "--resume"]) == 2
     assert "other cases or settings" in capsys.readouterr().err
+    files = rows[-1].files
+    given = [part for role in ("T1c", "FLAIR") for part in ("--input", f"{role}={files[role]}")]
+    given += ["--mask", f"lesion={files['lesion']}", "--mask", f"brain={files['brain']}"]
+    model, result = str(tmp_path / "model"), tmp_path / "result"
+    assert main(["predict", "--model", model, *given, "--output", str(result), "--device", "cpu"]) == 0
+    report = json.loads((result / "report.json").read_text())
+    assert report["result"]["note"] == "demonstration weights, simulated outcome"
+    said = {p.case: p.score for p in read_predictions(tmp_path / "model" / "test-predictions.csv")}
+    folds = report["result"]["lesions"][0]["logits"]["folds"]
+    assert sum(folds) / len(folds) == pytest.approx(said[rows[-1].case], abs=0.02)
