@@ -127,6 +127,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome/shrunk_gaussian.py
   LesionLensLib/outcome/typicality.py
   LesionLensLib/outcome_card.py
+  LesionLensLib/panel/ChannelRows.py
+  LesionLensLib/panel/InputChecks.py
+  LesionLensLib/panel/Installation.py
+  LesionLensLib/panel/NodeFiles.py
+  LesionLensLib/panel/PanelParts.py
+  LesionLensLib/panel/PanelRun.py
+  LesionLensLib/panel/ParameterBinding.py
+  LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
   LesionLensLib/phantom/contrast.py
@@ -266,4 +274,5 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms.yaml
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
+  Resources/requirements.txt
   )

@@ -70,7 +70,7 @@ class Device(enum.Enum):
 class LesionSegmentationParameterNode:
     """What is saved with the scene; the names are a public format.
 
-    The chosen images are node references `Channel_<role>` of the same node (see LesionSegmentationLib.ChannelRows).
+    The chosen images are node references `Channel_<role>` of the same node (see LesionLensLib.panel.ChannelRows).
     `settingsOf` is the model whose recommended threshold and smallest volume were filled in last.
     """
 
@@ -104,11 +104,12 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LesionSegmentationLogic()
-        from LesionSegmentationLib.PanelParts import PanelParts
-        from LesionSegmentationLib.ParameterBinding import ParameterBinding
+        from LesionSegmentationLib.SegmentationParts import SegmentationParts
 
-        self.parts = PanelParts(self.ui)
-        self._binding = ParameterBinding(self.ui, self.parts.rows, self._refresh)
+        from LesionLensLib.panel.ParameterBinding import ParameterBinding
+
+        self.parts = SegmentationParts(self.ui)
+        self._binding = ParameterBinding(self.ui, self.parts.rows, ("brainMask", "segmentation"), self._refresh)
         self.parts.showOpened()
         self._connect()
         self.initializeParameterNode()
@@ -206,7 +207,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         """Return in one sentence why the work cannot start, or an empty text; it becomes Apply's tool tip."""
         card = self.parts.card(self._parameterNode.model) if self._parameterNode else None
         if card is None:
-            return _("There is no such model; choose one from the list.")
+            return self.parts.whyNoModel()
         return self.logic.whyNotReady(self.parts.rows.nodes(), card, self._parameterNode.brainMask)
 
     def onModelSelected(self, index: int) -> None:
@@ -229,7 +230,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         from LesionLensLib.errors import LesionLensError
 
         try:
-            if self.parts.install(self.resourcePath("requirements.txt")):
+            if self.parts.install():
                 self._start()
             self._refresh()
         except LesionLensError as error:
@@ -281,7 +282,7 @@ class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         from LesionLensLib.errors import LesionLensError
 
         try:
-            self.parts.install(self.resourcePath("requirements.txt"))
+            self.parts.install()
             self._refresh()
         except LesionLensError as error:
             self.onFailed(error)
@@ -301,7 +302,9 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         ensureLibrary()
         self.program: list | None = None  # the command that does the work; None is this library's own
-        self._run: Any = None
+        from LesionLensLib.panel.PanelRun import RunSlot
+
+        self._slot = RunSlot()
 
     def getParameterNode(self):
         """Return the typed parameter node."""
@@ -310,16 +313,16 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
     @property
     def isRunning(self) -> bool:
         """Whether work started by `start` is under way."""
-        return self._run is not None and self._run.isRunning
+        return self._slot.isRunning
 
     @property
     def log(self) -> str:
         """What the last run's program wrote."""
-        return self._run.log if self._run is not None else ""
+        return self._slot.log
 
     def whyNotReady(self, inputs: dict, card, brainMask=None) -> str:
         """Return in one sentence why these nodes cannot be segmented by the model of `card`, or an empty text."""
-        from LesionSegmentationLib.InputChecks import whyNotReady
+        from LesionLensLib.panel.InputChecks import whyNotReady
 
         return whyNotReady(inputs, card, brainMask)
 
@@ -345,26 +348,22 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
         `failed(error)`, where a `Cancelled` error says that the work was stopped. Raises as `process` where it cannot
         even start.
         """
-        from LesionLensLib.errors import UserError
-
-        if self.isRunning:
-            raise UserError(_("A segmentation is already running."), _("Wait for it or cancel it."))
+        self._slot.refuseSecond()
         callbacks = {"progress": progress, "warning": warning, "deviceChosen": deviceChosen}
         callbacks |= {"finished": finished, "failed": failed}
-        self._run = self._newRun(inputs, model, segmentation, settings, callbacks)
-        self._run.start()
-        self._run.startTimer()
+        self._slot.start(self._newRun(inputs, model, segmentation, settings, callbacks))
 
     def cancel(self, reason: str = "") -> None:
         """Stop what `start` started: its process and all it left are gone when this returns."""
-        if self.isRunning:
-            self._run.stop(reason or _("Cancelled."))
+        self._slot.cancel(reason)
 
     def _newRun(self, inputs: dict, model: str, segmentation, settings: dict, callbacks: dict | None = None):
-        from LesionSegmentationLib.SegmentationRun import Listener, RunSettings, SegmentationRun
+        from LesionSegmentationLib.SegmentationRun import RunSettings, SegmentationRun
 
-        given = {name: call for name, call in (callbacks or {}).items() if call is not None}
-        return SegmentationRun(inputs, model, segmentation, RunSettings(**settings), Listener(**given), self.program)
+        from LesionLensLib.panel.PanelRun import listenerOf
+
+        listener = listenerOf(**(callbacks or {}))
+        return SegmentationRun(inputs, model, segmentation, RunSettings(**settings), listener, self.program)
 
 
 class LesionSegmentationTest(ScriptedLoadableModuleTest):
@@ -382,9 +381,9 @@ class LesionSegmentationTest(ScriptedLoadableModuleTest):
     def test_sampleCaseGivesLesionsOfAboutTheTrueVolume(self) -> None:
         """The volume found in the simulated head lies within a factor of two of what was put in."""
         ensureLibrary()
-        from LesionSegmentationLib.Installation import missingPackages
         from LesionSegmentationLib.SampleCase import addHead
 
+        from LesionLensLib.panel.Installation import missingPackages
         from LesionLensLib.phantom import make_head_phantom
 
         if missingPackages():

@@ -51,7 +51,7 @@ def offer_torch(monkeypatch: pytest.MonkeyPatch, installed: set[str], calls: lis
 
 
 def test_nothing_is_asked_where_everything_is_there(panel: Any, questions: list[str]) -> None:
-    assert panel.parts.install("unused")
+    assert panel.parts.install()
     assert questions == []
     assert panel.ui.torchLabel.text == "Installed"
 
@@ -73,7 +73,7 @@ def test_torch_comes_through_the_pytorch_extension_whatever_arguments_it_knows(
     pip: list[Any] = []
     offer_torch(monkeypatch, installed, calls)
     monkeypatch.setattr(slicer.util, "pip_install", lambda names: (pip.append(names), installed.add("safetensors")))
-    assert panel.parts.install(panel.resourcePath("requirements.txt"))
+    assert panel.parts.install()
     assert len(questions) == 1
     assert "torch, safetensors" in questions[0]
     assert calls == [{"askConfirmation": False}]
@@ -97,4 +97,4 @@ def test_an_installation_that_leaves_a_package_out_is_an_error(
     offer_torch(monkeypatch, installed, [])
     monkeypatch.setattr(slicer.util, "pip_install", lambda names: None)
     with pytest.raises(EnvironmentFault, match="safetensors could not be installed"):
-        panel.parts.install(panel.resourcePath("requirements.txt"))
+        panel.parts.install()

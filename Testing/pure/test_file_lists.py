@@ -56,7 +56,7 @@ def test_a_listed_file_that_is_gone_is_found(copied_tree: Path) -> None:
 
 
 def test_the_requirements_never_ask_for_torch_itself() -> None:
-    lines = (ROOT / "LesionSegmentation" / "Resources" / "requirements.txt").read_text().splitlines()
+    lines = (ROOT / "Resources" / "requirements.txt").read_text().splitlines()
     required = [line for line in lines if line and not line.startswith("#")]
     assert required == ["safetensors>=0.5"]
 

@@ -26,7 +26,7 @@ class LesionSegmentationPanelTest(unittest.TestCase):
 
     def test_sampleCaseIsSegmentedWhileTheWindowStaysUsable(self) -> None:
         """The event loop runs on, and in the end the segmentation, the table and the summary are there."""
-        from LesionSegmentationLib.Installation import missingPackages
+        from LesionLensLib.panel.Installation import missingPackages
 
         if missingPackages():
             self.skipTest(f"not installed: {', '.join(missingPackages())}")

@@ -11,19 +11,21 @@ from LesionLensLib.inputs.check_geometry import check_overlap, check_spacing
 from LesionLensLib.scene.volumes import grid_of_node
 
 
-def whyNotReady(inputs: dict, card: Any, brainMask: Any = None) -> str:
+def whyNotReady(inputs: dict[str, Any], card: Any, brainMask: Any = None) -> str:
     """Return in one sentence why the work cannot start with these nodes, or an empty text."""
     missing = [role for role in card.roles if inputs.get(role) is None]
     if missing:
-        return _("Choose the image for {roles}.").format(roles=", ".join(missing))
+        return str(_("Choose the image for {roles}.")).format(roles=", ".join(missing))
     for role in card.roles:
         errors = [finding for finding in imageFindings(role, inputs, card) if finding.severity == "error"]
         if errors:
             return errors[0].text
-    return unusableMask(brainMask, inputs[card.reference_role]) if brainMask is not None else ""
+    if brainMask is None:
+        return ""
+    return unusableMask(brainMask, _("The brain mask"), inputs[card.reference_role])
 
 
-def imageFindings(role: str, inputs: dict, card: Any) -> tuple:
+def imageFindings(role: str, inputs: dict[str, Any], card: Any) -> tuple[Finding, ...]:
     """Return what is wrong with the place or the voxel size of the image of a role, errors first.
 
     `inputs` are the chosen volume nodes by role, not necessarily all of them.
@@ -50,19 +52,17 @@ def unusable(node: Any, title: str, reference: Any) -> str:
     A hardened affine transform leaves a volume with slanted axes, which no image file but NRRD can hold.
     """
     if node is None or node.GetImageData() is None or node.GetImageData().GetNumberOfPoints() == 0:
-        return _("{title} has no voxels.").format(title=title)
+        return str(_("{title} has no voxels.")).format(title=title)
     try:
         grid_of_node(node)
     except ValueError:
-        return _("The voxel axes of {title} are not at right angles; resample it onto another image first.").format(
-            title=title
-        )
+        slanted = _("The voxel axes of {title} are not at right angles; resample it onto another image first.")
+        return str(slanted).format(title=title)
     return _movedApart(node, title, reference)
 
 
-def unusableMask(node: Any, reference: Any) -> str:
-    """Return why a segmentation or label map node cannot be the brain mask of `reference`, or an empty text."""
-    title = _("The brain mask")
+def unusableMask(node: Any, title: str, reference: Any) -> str:
+    """Return why a segmentation or label map node cannot be a mask of `reference`, or an empty text."""
     if node.IsA("vtkMRMLSegmentationNode"):  # exported without its transform, as the images are
         return _movedApart(node, title, reference)
     return unusable(node, title, reference)
@@ -70,9 +70,8 @@ def unusableMask(node: Any, reference: Any) -> str:
 
 def _movedApart(node: Any, title: str, reference: Any) -> str:
     if reference is not None and node.GetParentTransformNode() is not reference.GetParentTransformNode():
-        return _("{title} is moved by another transform than the other images; harden the transforms first.").format(
-            title=title
-        )
+        moved = _("{title} is moved by another transform than the other images; harden the transforms first.")
+        return str(moved).format(title=title)
     return ""
 
 
@@ -87,5 +86,5 @@ def _withoutVoxels(node: Any) -> Volume:
     return Volume(np.broadcast_to(np.uint8(0), grid.shape), grid)
 
 
-def _error(code: str, text: str) -> tuple:
+def _error(code: str, text: str) -> tuple[Finding, ...]:
     return (Finding("error", code, text),)

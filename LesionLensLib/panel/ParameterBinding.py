@@ -1,6 +1,6 @@
 """Binds the controls of the .ui file to a typed parameter node, and takes the binding back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import slicer
@@ -8,21 +8,24 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 PARAMETER_PROPERTY = "SlicerParameterName"
-KEPT = "lesionSegmentationBoundParameterNodes"
-NODE_PARAMETERS = ("brainMask", "segmentation")
+KEPT = "lesionLensBoundParameterNodes"
 
 
 class ParameterBinding(VTKObservationMixin):
     """The binding of the widgets in `ui` and the channel rows to one typed parameter node at a time.
 
-    `onModified(caller, event)` is called when the bound node changes. A node selector whose selected node goes selects
-    another node by itself, which must not become a choice: choices are cleared before the selectors hear of it.
+    `nodeParameters` are the names of those that hold nodes; `onModified(caller, event)` is called when the bound node
+    changes. A node selector whose selected node goes selects another node by itself, which must not become a choice:
+    choices are cleared before the selectors hear of it.
     """
 
-    def __init__(self, ui: Any, rows: Any, onModified: Callable) -> None:
+    def __init__(
+        self, ui: Any, rows: Any, nodeParameters: Sequence[str], onModified: Callable[[Any, str], None]
+    ) -> None:
         VTKObservationMixin.__init__(self)
         self._widgets = boundWidgets(ui)
         self._rows = rows
+        self._nodeParameters = nodeParameters
         self._onModified = onModified
         self._node: Any = None
         self._tag: Any = None
@@ -54,12 +57,12 @@ class ParameterBinding(VTKObservationMixin):
         if slicer.mrmlScene.IsClosing():
             return
         self._rows.forget(node)
-        for name in NODE_PARAMETERS:
+        for name in self._nodeParameters:
             if self._node.getValue(name) is node:
                 self._node.setValue(name, None)
 
 
-def boundWidgets(ui: Any) -> dict:
+def boundWidgets(ui: Any) -> dict[str, Any]:
     """Return the widgets of a loaded .ui file by the parameter that each of them names."""
     named = {widget.property(PARAMETER_PROPERTY): widget for widget in vars(ui).values()}
     return {name: widget for name, widget in named.items() if name}

@@ -43,7 +43,7 @@ class ChannelRow:
     hint: qt.QLabel
     suggestion: Any = None
 
-    def widgets(self) -> tuple:
+    def widgets(self) -> tuple[Any, ...]:
         """Return all widgets of the row."""
         return (self.title, self.selector, self.mark, self.hint)
 
@@ -58,7 +58,7 @@ class ChannelRows:
     def __init__(
         self,
         container: Any,
-        imageFindings: Callable[[str, dict], tuple],
+        imageFindings: Callable[[str, dict[str, Any]], tuple[Any, ...]],
         suggestedRole: Callable[[Any], str | None],
     ) -> None:
         self._container = container
@@ -67,12 +67,12 @@ class ChannelRows:
         self._layout.setColumnStretch(1, 1)
         self._imageFindings = imageFindings
         self._suggestedRole = suggestedRole
-        self._parameterNode = None
-        self._rows: dict = {}
+        self._parameterNode: Any = None
+        self._rows: dict[str, ChannelRow] = {}
         self._updating = False
 
     @property
-    def rows(self) -> dict:
+    def rows(self) -> dict[str, ChannelRow]:
         """The rows by role."""
         return dict(self._rows)
 
@@ -93,14 +93,14 @@ class ChannelRows:
         self._parameterNode = parameterNode
         self.refresh()
 
-    def nodes(self) -> dict:
+    def nodes(self) -> dict[str, Any]:
         """Return the chosen node of each role that has one, in the order of the model's channels."""
         if self._parameterNode is None:
             return {}
         chosen = {role: channelNode(self._parameterNode, role) for role in self._rows}
         return {role: node for role, node in chosen.items() if node is not None}
 
-    def suggestions(self) -> dict:
+    def suggestions(self) -> dict[str, Any]:
         """Return the suggested node of each role that is still empty."""
         return {row.role: row.suggestion for row in self._rows.values() if row.suggestion is not None}
 
@@ -110,7 +110,7 @@ class ChannelRows:
             setChannelNode(self._parameterNode, role, node)
         self.refresh()
 
-    def choose(self, nodes: dict) -> None:
+    def choose(self, nodes: dict[str, Any]) -> None:
         """Choose these nodes by role."""
         for role, node in nodes.items():
             if role in self._rows:
@@ -177,7 +177,7 @@ class ChannelRows:
         setChannelNode(self._parameterNode, role, self._rows[role].suggestion)
         self.refresh()
 
-    def _suggest(self, chosen: dict) -> None:
+    def _suggest(self, chosen: dict[str, Any]) -> None:
         volumes = slicer.util.getNodesByClass(VOLUME_CLASS) if self._rows else []
         looksLike = [(self._suggestedRole(node), node) for node in volumes if self._isOffered(node, chosen)]
         for row in self._rows.values():
@@ -185,14 +185,14 @@ class ChannelRows:
             row.suggestion = fitting[0] if fitting and row.role not in chosen else None
 
     @staticmethod
-    def _isOffered(node: Any, chosen: dict) -> bool:
+    def _isOffered(node: Any, chosen: dict[str, Any]) -> bool:
         return (
             node.GetClassName() == VOLUME_CLASS
             and not node.GetHideFromEditors()
             and all(node is not other for other in chosen.values())
         )
 
-    def _showState(self, row: ChannelRow, chosen: dict) -> None:
+    def _showState(self, row: ChannelRow, chosen: dict[str, Any]) -> None:
         if row.role not in chosen:
             row.mark.text, row.mark.toolTip = "", ""
             name = html.escape(row.suggestion.GetName()) if row.suggestion is not None else ""

@@ -1,4 +1,4 @@
-"""What the panel shows: models, readiness, progress, findings, results. It decides nothing about the work."""
+"""What every panel shows: models, readiness, progress, findings, errors. It decides nothing about the work."""
 
 import html
 import logging
@@ -11,12 +11,11 @@ from slicer.i18n import tr as _
 from LesionLensLib.catalogue import find_card, list_cards
 from LesionLensLib.errors import Cancelled, LesionLensError
 from LesionLensLib.model_card import ModelCard
-from LesionSegmentationLib.ChannelRows import COLORS, ChannelRows
-from LesionSegmentationLib.InputChecks import imageFindings, suggestedRole
-from LesionSegmentationLib.Installation import askAndInstall, missingPackages
-from LesionSegmentationLib.LesionTable import showLesions
+from LesionLensLib.outcome_card import SIMULATED_NOTE
+from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
+from LesionLensLib.panel.InputChecks import imageFindings, suggestedRole
+from LesionLensLib.panel.Installation import askAndInstall, missingPackages
 
-OWN_MODEL_SETTING = "LesionLens/OwnModelFolder"
 EVIDENCE = {
     "real-data": _("Trained on real images."),
     "simulated": _("Trained on simulated images only."),
@@ -25,21 +24,43 @@ EVIDENCE = {
 
 
 class PanelParts:
-    """The widgets of the .ui file with what they are told to show."""
+    """The widgets of the .ui file with what they are told to show; a subclass shows its own kind of result.
+
+    `ownModelSetting` is where the application keeps the user's model folder, `applyToolTip` what Apply does.
+    """
+
+    ownModelSetting = ""
+    applyToolTip = ""
 
     def __init__(self, ui: Any) -> None:
         self.ui = ui
         self.shownModel = ""
-        self._cards: dict = {}
+        self._cards: dict[str, ModelCard] = {}
         self._ownCard: ModelCard | None = None
         self._modelProblem = ""
         self._outcome = ""
-        self._warnings: list = []
+        self._warnings: list[str] = []
         self.rows = ChannelRows(ui.channelRows, self._imageFindings, self._suggestedRole)
+
+    def whyNotOffered(self, card: ModelCard) -> str:
+        """Return in a sentence why a model is none for this panel, or an empty text."""
+        raise NotImplementedError
+
+    def whyNoModel(self) -> str:
+        """Return what to do where no model is listed at all."""
+        return str(_("There is no such model; choose one from the list."))
+
+    def lockedSections(self) -> tuple[Any, ...]:
+        """Return the sections whose choices a run must not lose."""
+        return (self.ui.inputsCollapsibleButton,)
+
+    def showResult(self, result: Any) -> None:
+        """Show a result, or with None that there is none."""
+        raise NotImplementedError
 
     def showOpened(self) -> None:
         """Show the panel as it is before anything was done."""
-        folder = str(qt.QSettings().value(OWN_MODEL_SETTING, "") or "")
+        folder = str(qt.QSettings().value(self.ownModelSetting, "") or "")
         self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         self.ui.modelFolderEdit.currentPath = folder
         self.fillModels(folder)
@@ -50,17 +71,16 @@ class PanelParts:
 
     def keepOwnModelFolder(self, path: str) -> None:
         """List the user's own model; the folder belongs to this computer and is therefore not kept in scenes."""
-        qt.QSettings().setValue(OWN_MODEL_SETTING, path)
+        qt.QSettings().setValue(self.ownModelSetting, path)
         self.fillModels(path)
 
     def fillModels(self, ownFolder: str) -> None:
         """List the shipped models and the user's own; what is wrong with a card is said below the list."""
         self._cards, self._ownCard, self._modelProblem = {}, None, ""
         try:
-            self._cards = {card.id: card for card in list_cards()}
+            self._cards = {card.id: card for card in list_cards() if not self.whyNotOffered(card)}
             if ownFolder:
-                self._ownCard = find_card(ownFolder)
-                self._cards[self._ownCard.id] = self._ownCard
+                self._listOwn(find_card(ownFolder))
         except LesionLensError as error:
             self._modelProblem = f"{error.message} {error.remedy}"
         selector = self.ui.modelSelector
@@ -72,9 +92,22 @@ class PanelParts:
         self.shownModel = ""
         self._showEvidence(None)
 
+    def _listOwn(self, card: ModelCard) -> None:
+        self._modelProblem = self.whyNotOffered(card)
+        if not self._modelProblem:
+            self._ownCard = self._cards[card.id] = card
+
+    def imagesOf(self, card: ModelCard) -> ModelCard:
+        """Return the card with the channels alone that are images to choose."""
+        return card
+
     def card(self, modelId: str) -> ModelCard | None:
         """Return the card of a listed model, or None."""
         return self._cards.get(modelId)
+
+    def onlyModel(self) -> str:
+        """Return the id of the only listed model, or an empty text."""
+        return next(iter(self._cards)) if len(self._cards) == 1 else ""
 
     def modelArgument(self, card: ModelCard) -> str:
         """Return how a job names the model: the id of a shipped one, the folder of the user's own."""
@@ -89,11 +122,12 @@ class PanelParts:
         selector.blockSignals(wasBlocked)
         self.shownModel = modelId
         self._showEvidence(card)
-        self.rows.build(card)
+        self.rows.build(None if card is None else self.imagesOf(card))
         return card
 
     def _showEvidence(self, card: ModelCard | None) -> None:
-        texts = [evidenceText(card) if card is not None else "", red(html.escape(self._modelProblem))]
+        known = "" if self._cards else red(html.escape(self.whyNoModel()))
+        texts = [evidenceText(card) if card is not None else known, red(html.escape(self._modelProblem))]
         self.ui.evidenceLabel.text = "<br>".join(text for text in texts if text)
 
     # Readiness
@@ -103,8 +137,8 @@ class PanelParts:
         apply = self.ui.applyButton
         apply.text = _("Cancel") if isRunning else _("Apply")
         apply.enabled = isRunning or not reason
-        apply.toolTip = _("Stop the work; nothing is left behind.") if isRunning else reason or _("Find the lesions.")
-        for section in (self.ui.inputsCollapsibleButton, self.ui.outputsCollapsibleButton):
+        apply.toolTip = _("Stop the work; nothing is left behind.") if isRunning else reason or self.applyToolTip
+        for section in self.lockedSections():
             section.enabled = not isRunning
         self.ui.acceptSuggestionsButton.visible = len(self.rows.suggestions()) > 1
         self.ui.progressBar.visible = isRunning
@@ -117,10 +151,10 @@ class PanelParts:
         self.ui.torchLabel.text = _("Missing: {names}").format(names=", ".join(missing)) if missing else _("Installed")
         self.ui.installButton.visible = bool(missing)
 
-    def install(self, requirementsFile: str) -> bool:
+    def install(self) -> bool:
         """Install what is missing after asking; False where the user says no."""
         try:
-            agreed = askAndInstall(requirementsFile)
+            agreed = askAndInstall()
         finally:
             self.showInstallation()
         if not agreed:
@@ -159,19 +193,14 @@ class PanelParts:
         self.ui.findingsLabel.text = f'<font color="{COLORS["warning"]}">{lines}</font>'
         self.ui.findingsLabel.visible = True
 
-    def showResult(self, result: Any) -> None:
-        """Show a result, or with None that there is none."""
-        showLesions(self.ui.lesionTable, result.table if result else None)
-        self.ui.lesionTable.visible = result is not None
-        if result is None:
-            self.ui.summaryLabel.text = _("No result yet.")
-            self.ui.findingsLabel.visible = bool(self._warnings)
-            return
-        found, seconds = result.report["result"], sum(result.report["timing"].values())
-        one = found["lesion_count"] == 1
-        text = _("1 lesion, {volume:.2f} ml.") if one else _("{count} lesions, {volume:.2f} ml in all.")
-        self.ui.summaryLabel.text = text.format(count=found["lesion_count"], volume=found["lesion_volume_ml"])
+    def tellDone(self, report: dict[str, Any]) -> None:
+        """Say that the work ended well and how long it took."""
+        seconds = sum(report["timing"].values())
         self._outcome = html.escape(_("Done in {seconds:.0f} s.").format(seconds=seconds))
+
+    def showNoWarnings(self) -> None:
+        """Hide the line of warnings unless there are some."""
+        self.ui.findingsLabel.visible = bool(self._warnings)
 
     def showError(self, error: Exception, log: str) -> None:
         """Say what went wrong and what to do about it; the log gets the detail too."""
@@ -193,17 +222,21 @@ class PanelParts:
     def _log(self, text: str) -> None:
         self.ui.logEdit.appendPlainText(text)
 
-    def _imageFindings(self, role: str, nodes: dict) -> tuple:
-        return imageFindings(role, nodes, self._cards[self.shownModel])
+    def _imageFindings(self, role: str, nodes: dict[str, Any]) -> tuple[Any, ...]:
+        return imageFindings(role, nodes, self.imagesOf(self._cards[self.shownModel]))
 
     def _suggestedRole(self, node: Any) -> str | None:
-        return suggestedRole(node, self._cards[self.shownModel])
+        role: str | None = suggestedRole(node, self.imagesOf(self._cards[self.shownModel]))
+        return role
 
 
 def evidenceText(card: ModelCard) -> str:
     """Return what every user must know of a model, in a few words."""
     parts = [EVIDENCE[card.evidence], card.data_source, _("Research use only, not a medical device.")]
-    return html.escape(" ".join(f"{part.rstrip('.')}." for part in parts if part))
+    text = html.escape(" ".join(f"{part.rstrip('.')}." for part in parts if part))
+    if card.outcome is None or card.evidence != "simulated":
+        return text
+    return red(html.escape(sentence(SIMULATED_NOTE)) + ".") + " " + text
 
 
 def sentence(text: str) -> str:

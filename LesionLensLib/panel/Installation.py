@@ -17,15 +17,17 @@ from LesionLensLib.errors import EnvironmentFault
 REQUESTER = "LesionLens"
 TORCH_VERSION = ">=2.6"
 PACKAGES = ("torch", "safetensors")
+# Beside the library, in the source tree and where the extension is installed: one list serves all panels.
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 
 
-def missingPackages() -> list:
+def missingPackages() -> list[str]:
     """Return the names of the packages that the child process needs and that are not installed."""
     importlib.invalidate_caches()
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def askAndInstall(requirementsFile: str) -> bool:
+def askAndInstall() -> bool:
     """Ask, then install what is missing; returns False where the user says no.
 
     Raises `EnvironmentFault` where it cannot be installed.
@@ -42,7 +44,7 @@ def askAndInstall(requirementsFile: str) -> bool:
     if "torch" in missing:
         _installTorch()
     if "safetensors" in missing:
-        _installRequirements(requirementsFile)
+        _installRequirements(str(REQUIREMENTS))
     left = missingPackages()
     if left:
         raise EnvironmentFault(

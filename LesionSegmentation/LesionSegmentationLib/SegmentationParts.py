@@ -1,0 +1,40 @@
+"""What the panel of LesionSegmentation shows beyond what every panel does."""
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from LesionLensLib.model_card import ModelCard
+from LesionLensLib.panel.PanelParts import PanelParts
+from LesionSegmentationLib.LesionTable import showLesions
+
+
+class SegmentationParts(PanelParts):
+    """Lists the models that only segment, and shows the lesions that were found."""
+
+    ownModelSetting = "LesionLens/OwnModelFolder"
+    applyToolTip = _("Find the lesions.")
+
+    def whyNotOffered(self, card: ModelCard) -> str:
+        """Models of outcomes have a panel of their own."""
+        if card.outcome is None:
+            return ""
+        return _("{name} predicts an outcome; it belongs into the module Metastasis Outcome.").format(name=card.title)
+
+    def lockedSections(self) -> tuple:
+        """Inputs and outputs."""
+        return (self.ui.inputsCollapsibleButton, self.ui.outputsCollapsibleButton)
+
+    def showResult(self, result: Any) -> None:
+        """Show the lesions of a result, or with None that there is none."""
+        showLesions(self.ui.lesionTable, result.table if result else None)
+        self.ui.lesionTable.visible = result is not None
+        if result is None:
+            self.ui.summaryLabel.text = _("No result yet.")
+            self.showNoWarnings()
+            return
+        found = result.report["result"]
+        one = found["lesion_count"] == 1
+        text = _("1 lesion, {volume:.2f} ml.") if one else _("{count} lesions, {volume:.2f} ml in all.")
+        self.ui.summaryLabel.text = text.format(count=found["lesion_count"], volume=found["lesion_volume_ml"])
+        self.tellDone(result.report)
