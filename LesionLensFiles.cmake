@@ -125,6 +125,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome/risk_interval.py
   LesionLensLib/outcome/roc.py
   LesionLensLib/outcome/shrunk_gaussian.py
+  LesionLensLib/outcome/training_risks.py
   LesionLensLib/outcome/typicality.py
   LesionLensLib/outcome_card.py
   LesionLensLib/panel/ChannelRows.py
@@ -159,6 +160,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/probe.py
   LesionLensLib/scene/renderer.py
   LesionLensLib/scene/resources.py
+  LesionLensLib/scene/risk_plot.py
   LesionLensLib/scene/segmentation.py
   LesionLensLib/scene/segments.py
   LesionLensLib/scene/stand_alone.py

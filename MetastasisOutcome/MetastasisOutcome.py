@@ -1,15 +1,21 @@
-"""Metastasis Outcome: the place where the module of that name comes in a later version."""
+"""Metastasis Outcome: the probability that a tumour spreads or comes back, from images, in a child process."""
 
-from pathlib import Path
+import enum
+from typing import Any, Union
 
 import slicer
+from MetastasisOutcomeLib.LibraryPath import ensureLibrary, forgetLibrary
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLMarkupsFiducialNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 
 class MetastasisOutcome(ScriptedLoadableModule):
@@ -22,38 +28,367 @@ class MetastasisOutcome(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
         self.parent.helpText = _(
-            "Metastasis Outcome will give the probability that a tumour spreads or comes back, with its uncertainty. "
-            "It comes in a later version of LesionLens; nothing can be run here yet."
+            "Gives the probability that a tumour spreads or comes back, with its uncertainty and how typical the case "
+            "is. For research use only, not a medical device. No trained weights are part of this version: name a "
+            'folder with a model of your own; <a href="{url}">how to make one</a>.'
+        ).format(url="https://github.com/LesionLens/SlicerLesionLens#the-outcome-of-a-lesion")
+        self.parent.acknowledgementText = _(
+            "The networks were written anew for LesionLens from published descriptions. Please cite the papers that "
+            "the model's own card names."
         )
-        self.parent.acknowledgementText = _("Research use only, not a medical device.")
 
 
-class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget):
-    """A panel that says what will be here, and has no controls."""
+class Device(enum.Enum):
+    """Where the network runs. Scenes store the names: never rename one."""
+
+    AUTOMATIC = "auto"
+    GPU_0 = "cuda:0"
+    GPU_1 = "cuda:1"
+    GPU_2 = "cuda:2"
+    GPU_3 = "cuda:3"
+    CPU = "cpu"
+
+    def label(self) -> str:
+        """Return how the choice is called in the panel."""
+        names = {Device.AUTOMATIC: _("Automatic"), Device.CPU: _("CPU")}
+        return names.get(self) or _("GPU {number}").format(number=self.value.split(":")[-1])
+
+
+@parameterNodeWrapper
+class MetastasisOutcomeParameterNode:
+    """What is saved with the scene; the names are a public format.
+
+    The chosen images are node references `Channel_<role>` of the same node (see LesionLensLib.panel.ChannelRows).
+    `lesionPart` is the id of the segment, or of the control point, of `lesion`.
+    """
+
+    model: str = "chmfl-sarcoma"
+    # Slicer's wrapper knows typing.Union and not the `|` of newer Pythons.
+    lesion: Union[vtkMRMLSegmentationNode, vtkMRMLMarkupsFiducialNode, None]  # noqa: UP007
+    lesionPart: str = ""
+    brainMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    device: Device = Device.AUTOMATIC
+    registerChannels: bool = False
+
+
+class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it shows and asks, the logic works."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: MetastasisOutcomeLogic | None = None
+        self._parameterNode: Any = None
+        self._binding: Any = None
+        self._result: Any = None
 
     def setup(self) -> None:
-        """Show the sentence of the .ui file."""
+        """Build the panel from the .ui file and connect it."""
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MetastasisOutcome.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MetastasisOutcomeLogic()
+        from MetastasisOutcomeLib.LesionSelector import LesionSelector
+        from MetastasisOutcomeLib.PredictionParts import PredictionParts
+
+        from LesionLensLib.panel.ParameterBinding import ParameterBinding
+
+        self.parts = PredictionParts(self.ui)
+        self.lesionSelector = LesionSelector(self.ui.lesionPartSelector, self._refresh)
+        self._binding = ParameterBinding(self.ui, self.parts.rows, ("lesion", "brainMask"), self._refresh)
+        self.parts.showOpened()
+        self._connect()
+        self.initializeParameterNode()
+
+    def _connect(self) -> None:
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):  # -1: after the selectors have listed the new scene
+            self.addObserver(scene, event, self.onSceneChanged, priority=-1.0)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
+            self.addObserver(scene, event, self.onNodesChanged)
+        self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
+        self.ui.acceptSuggestionsButton.connect("clicked(bool)", self.parts.rows.acceptSuggestions)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
+        self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
+        self.ui.plotButton.connect("clicked(bool)", self.onShowPlot)
+        self.ui.installButton.connect("clicked(bool)", self.onInstall)
+        self.ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onOwnModelFolder)
+        # CTK finds an emptied field not valid and tells no new path.
+        self.ui.modelFolderEdit.connect("validInputChanged(bool)", lambda valid: valid or self.onOwnModelFolder(""))
+
+    def cleanup(self) -> None:
+        """Stop the work and let go of the scene: the application closes, or the module is reloaded."""
+        if self.logic is not None:  # else `setup` has failed
+            self.logic.cancel(_("Stopped, because the module was closed."))
+            self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Show the parameter node of the scene as it is now."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Do not follow the parameter node while another module is shown; a run goes on."""
+        self._binding.release()
+        self.lesionSelector.setParameterNode(None)
+
+    def onReload(self) -> None:
+        """Read the files of our libraries again too."""
+        if self.logic is not None:  # a reload must also help where `setup` has failed
+            self.logic.cancel(_("Stopped, because the module was reloaded."))
+        forgetLibrary()
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """The parameter node is about to be reset."""
+        self.setParameterNode(None)
+        self._result = None
+        self.parts.showResult(None)
+
+    def onSceneStartImport(self, caller, event) -> None:
+        """The parameter node may come with the scene, and the selectors lose what they show."""
+        self.setParameterNode(None)
+
+    def onSceneChanged(self, caller, event) -> None:
+        """Show the parameter node of the scene as it is now at once if the panel is shown."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onNodesChanged(self, caller, event) -> None:
+        """Suggestions depend on the volumes in the scene, and so does whether the work can start."""
+        if not slicer.mrmlScene.IsBatchProcessing() and not slicer.mrmlScene.IsClosing():
+            self._refresh()
+
+    def initializeParameterNode(self) -> None:
+        """Make sure that a parameter node exists and is shown."""
+        self.setParameterNode(self._parameterNode or self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: MetastasisOutcomeParameterNode | None) -> None:
+        """Show and follow another parameter node; None while the scene is being closed."""
+        self._parameterNode = parameterNode
+        self._binding.bind(parameterNode)
+        self.lesionSelector.setParameterNode(parameterNode)
+        if parameterNode:
+            self.parts.selectModel(parameterNode.model)
+            self._refresh()
+
+    def _refresh(self, caller=None, event=None) -> None:
+        if self._parameterNode is None:
+            return
+        if self._parameterNode.model != self.parts.shownModel:
+            self.parts.selectModel(self._parameterNode.model)
+        self.parts.rows.refresh()
+        self.lesionSelector.refresh()
+        self.parts.showReadiness(self.whyNotReady(), self.logic.isRunning)
+
+    def whyNotReady(self) -> str:
+        """Return in one sentence why the work cannot start, or an empty text; it becomes Apply's tool tip."""
+        node = self._parameterNode
+        card = self.parts.card(node.model) if node else None
+        if card is None:
+            return self.parts.whyNoModel()
+        return self.logic.whyNotReady(self.parts.rows.nodes(), card, node.lesion, node.lesionPart, node.brainMask)
+
+    def onModelSelected(self, index: int) -> None:
+        """The user chose another model."""
+        if self._parameterNode and index >= 0:
+            self._parameterNode.model = self.ui.modelSelector.itemData(index)
+
+    def onApplyOrCancel(self) -> None:
+        """Start the work, or stop it."""
+        if self.logic.isRunning:
+            self.logic.cancel(_("Cancelled. Nothing was left behind."))
+            return
+        from LesionLensLib.errors import LesionLensError
+
+        try:
+            if self.parts.install():
+                self._start()
+            self._refresh()
+        except LesionLensError as error:
+            self.onFailed(error)
+
+    def _start(self) -> None:
+        node = self._parameterNode
+        self._result = None
+        self.parts.showStart()
+        self.logic.start(
+            self.parts.rows.nodes(),
+            model=self.parts.modelArgument(self.parts.card(node.model)),
+            lesion=node.lesion,
+            lesionPart=node.lesionPart,
+            progress=self.parts.showProgress,
+            warning=self.parts.showWarning,
+            deviceChosen=self.parts.showDevice,
+            finished=self.onFinished,
+            failed=self.onFailed,
+            brainMask=node.brainMask,
+            registerChannels=node.registerChannels,
+            device=node.device.value,
+        )
+
+    def onFinished(self, result) -> None:
+        """Show what was predicted."""
+        self._result = result
+        self.parts.showResult(result)
+        self._refresh()
+
+    def onFailed(self, error: Exception) -> None:
+        """Say what went wrong and what to do; the log has the detail."""
+        self.parts.showError(error, self.logic.log)
+        self._refresh()
+
+    def onLesionClicked(self, row: int, column: int) -> None:
+        """Move the slice views to the lesion."""
+        from MetastasisOutcomeLib.PredictionParts import jumpToLesion
+
+        if self._result is not None and self._result.reference.GetScene() is not None:
+            jumpToLesion(self._result, row)
+
+    def onShowPlot(self) -> None:
+        """Show the risk as a chart beside the images."""
+        from MetastasisOutcomeLib.PredictionParts import showPlot
+
+        if self._result is not None and self._result.chart.GetScene() is not None:
+            showPlot(self._result.chart)
+
+    def onInstall(self) -> None:
+        """Install what the networks need."""
+        from LesionLensLib.errors import LesionLensError
+
+        try:
+            self.parts.install()
+            self._refresh()
+        except LesionLensError as error:
+            self.onFailed(error)
+
+    def onOwnModelFolder(self, path: str) -> None:
+        """The user named a folder with a model of their own; where no other is listed, it is the chosen one."""
+        self.parts.keepOwnModelFolder(path)
+        if self._parameterNode:
+            only = self.parts.onlyModel()
+            if only:
+                self._parameterNode.model = only
+            self.parts.selectModel(self._parameterNode.model)
+            self._refresh()
+
+
+class MetastasisOutcomeLogic(ScriptedLoadableModuleLogic):
+    """Nodes in, nodes out; needs no widget and no main window."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        ensureLibrary()
+        self.program: list | None = None  # the command that does the work; None is this library's own
+        from LesionLensLib.panel.PanelRun import RunSlot
+
+        self._slot = RunSlot()
+
+    def getParameterNode(self):
+        """Return the typed parameter node."""
+        return MetastasisOutcomeParameterNode(super().getParameterNode())
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether work started by `start` is under way."""
+        return self._slot.isRunning
+
+    @property
+    def log(self) -> str:
+        """What the last run's program wrote."""
+        return self._slot.log
+
+    def whyNotReady(self, inputs: dict, card, lesion=None, lesionPart: str = "", brainMask=None) -> str:
+        """Return in one sentence why nothing can be predicted from these nodes by the model of `card`, or an empty
+        text.
+        """
+        from MetastasisOutcomeLib.PredictionRun import whyNotReady
+
+        return whyNotReady(inputs, card, lesion, lesionPart, brainMask)
+
+    def process(self, inputs: dict, model: str = "chmfl-sarcoma", lesion=None, lesionPart: str = "", **settings):
+        """Predict and return a `Result` (text, probability, lesions, report, reportNode, segmentation, chart,
+        warnings); blocks.
+
+        `inputs` are volume nodes by role, `model` an id or the path of a model folder. `lesion` is a segmentation or a
+        point list node, `lesionPart` the id of its segment or control point, which may be left out where there is only
+        one. Settings: brainMask (node), registerChannels, device, seed, lean. The numbers are those of the command
+        line. Raises `UserError`, `EnvironmentFault` or `InternalFault` with a message and a remedy.
+        """
+        run = self._newRun(inputs, model, lesion, lesionPart, settings)
+        run.start()
+        return run.wait()
+
+    def start(
+        self, inputs: dict, model: str = "chmfl-sarcoma", lesion=None, lesionPart: str = "", progress=None,
+        finished=None, failed=None, warning=None, deviceChosen=None, **settings,
+    ) -> None:  # fmt: skip
+        """Start the same work and return at once; callbacks come on the main thread while the event loop runs.
+
+        `progress(fraction, text)`, `warning(text)`, `deviceChosen(name, reason)`; then once `finished(result)` or
+        `failed(error)`, where a `Cancelled` error says that the work was stopped. Raises as `process` where it cannot
+        even start.
+        """
+        self._slot.refuseSecond()
+        callbacks = {"progress": progress, "warning": warning, "deviceChosen": deviceChosen}
+        callbacks |= {"finished": finished, "failed": failed}
+        self._slot.start(self._newRun(inputs, model, lesion, lesionPart, settings, callbacks))
+
+    def cancel(self, reason: str = "") -> None:
+        """Stop what `start` started: its process and all it left are gone when this returns."""
+        self._slot.cancel(reason)
+
+    def _newRun(self, inputs: dict, model: str, lesion, part: str, settings: dict, callbacks: dict | None = None):
+        from MetastasisOutcomeLib.PredictionRun import PredictionRun, RunSettings, placeOf
+
+        from LesionLensLib.panel.PanelRun import listenerOf
+
+        place, listener = placeOf(lesion, part), listenerOf(**(callbacks or {}))
+        return PredictionRun(inputs, model, place, RunSettings(**settings), listener, self.program)
 
 
 class MetastasisOutcomeTest(ScriptedLoadableModuleTest):
-    """The panel promises nothing that it cannot do."""
+    """Runs in the application with no main window and no model: where the lesion is, and what is said without one."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""
         slicer.mrmlScene.Clear()
+        ensureLibrary()
 
     def runTest(self) -> None:
-        """Run every test of this module."""
+        """Run every test."""
         self.setUp()
-        self.test_panelSaysThatTheModuleComesLater()
+        self.test_withoutALesionTheUserIsToldWhatToGive()
+        self.setUp()
+        self.test_pointUnderATransformIsFoundInTheImage()
 
-    def test_panelSaysThatTheModuleComesLater(self) -> None:
-        """The one label says so, and there is no button to press."""
-        widget = slicer.util.loadUI(str(Path(__file__).parent / "Resources" / "UI" / "MetastasisOutcome.ui"))
-        self.assertIn("later version", slicer.util.childWidgetVariables(widget).laterLabel.text)
-        self.assertEqual(slicer.util.findChildren(widget, className="QPushButton"), [])
+    def test_withoutALesionTheUserIsToldWhatToGive(self) -> None:
+        """The error has a remedy, and no child is started."""
+        from LesionLensLib.errors import UserError
+
+        with self.assertRaises(UserError) as caught:
+            MetastasisOutcomeLogic().process({}, lesion=None)
+        self.assertIn("segmentation", caught.exception.remedy)
+
+    def test_pointUnderATransformIsFoundInTheImage(self) -> None:
+        """A point of the world is taken back into the coordinates of an image that a transform moves."""
+        import numpy as np
+        import vtk
+        from MetastasisOutcomeLib.LesionPlace import LesionPlace
+
+        image = slicer.util.addVolumeFromArray(np.zeros((10, 10, 10), dtype=np.int16), name="CT")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 50.0)
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(matrix)
+        image.SetAndObserveTransformNodeID(transform.GetID())
+        points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+        points.AddControlPoint(54.0, 3.0, 2.0)
+        self.assertEqual(LesionPlace(points).pointRas(image), (4.0, 3.0, 2.0))
+        self.assertEqual(LesionPlace(points).whyUnusable(image), "")
+        points.SetNthControlPointPosition(0, 4.0, 3.0, 2.0)
+        self.assertIn("outside", LesionPlace(points).whyUnusable(image))

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.predict_files import make_case
+from outcome_nodes import drawn_lesion
 
 from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.images.write import write_volume
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
 
 DEBIAN_PACKAGES = "libglib2.0-0 libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core"
@@ -71,6 +74,46 @@ def filled(panel: Any, head: HeadPhantom) -> Any:
 
     panel.parts.rows.choose(addHead(head))
     return panel
+
+
+@pytest.fixture
+def outcome_models(tiny_outcome_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of models holds the tiny outcome model only."""
+    monkeypatch.setenv("LESIONLENS_MODELS", str(tiny_outcome_model.parent))
+    return tiny_outcome_model.parent
+
+
+@pytest.fixture
+def outcome_panel(slicer: Any, outcome_models: Path) -> Iterator[Any]:
+    """The opened panel of MetastasisOutcome on an empty scene, the tiny model chosen."""
+    from Testing.stand_in import PanelHost
+
+    slicer.mrmlScene.Clear(0)
+    host = PanelHost("MetastasisOutcome")
+    host.widget.ui.modelSelector.setCurrentIndex(0)
+    assert host.widget._parameterNode.model == "tiny-chmfl"
+    yield host.widget
+    host.close()
+    slicer.mrmlScene.Clear(0)
+
+
+@pytest.fixture(scope="session")
+def pet_ct_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A made-up PET-CT patient with the mask of the lesion as NIfTI files; nobody may write there."""
+    folder = tmp_path_factory.mktemp("pet-ct-panel")
+    paths = {role: folder / f"patient {role}.nii.gz" for role in ("PET", "CT", "lesion")}
+    for role, volume in make_case().items():
+        write_volume(volume, paths[role])
+    return paths
+
+
+@pytest.fixture
+def outcome_filled(outcome_panel: Any, slicer: Any, pet_ct_paths: dict[str, Path]) -> Any:
+    """The panel with PET, CT and the drawn lesion, as Slicer's own reader loads them, chosen."""
+    nodes = {role: slicer.util.loadVolume(str(pet_ct_paths[role]), {}) for role in ("PET", "CT")}
+    outcome_panel.parts.rows.choose(nodes)
+    outcome_panel.ui.lesionSelector.setCurrentNode(drawn_lesion(slicer, pet_ct_paths["lesion"], nodes["CT"]))
+    return outcome_panel
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import sys, time
 from Testing.stand_in import PanelHost, install
 install()
 start = time.perf_counter()
-host = PanelHost("LesionSegmentation")
+host = PanelHost(sys.argv[2])
 host.picture(sys.argv[1])
 print(time.perf_counter() - start)
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "monai", "pandas", "sklearn")))
@@ -24,8 +24,13 @@ host.close()
 """
 
 
-def test_opening_the_panel_is_quick_and_imports_no_torch(slicer: Any, models: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OPEN_PANEL, str(tmp_path / "panel.png")]
+@pytest.mark.parametrize("module", ["LesionSegmentation", "MetastasisOutcome"])
+def test_opening_a_panel_is_quick_and_imports_no_torch(
+    slicer: Any, models: Path, tiny_outcome_model: Path, tmp_path: Path, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if module == "MetastasisOutcome":
+        monkeypatch.setenv("LESIONLENS_MODELS", str(tiny_outcome_model.parent))
+    command = [sys.executable, "-c", OPEN_PANEL, str(tmp_path / "panel.png"), module]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     seconds, imported = run.stdout.splitlines()[-2:]
     assert imported == "[]"
@@ -33,38 +38,40 @@ def test_opening_the_panel_is_quick_and_imports_no_torch(slicer: Any, models: Pa
     assert (tmp_path / "panel.png").stat().st_size > 5000
 
 
-def test_importing_the_module_file_runs_nothing_but_definitions(slicer: Any) -> None:
+@pytest.mark.parametrize("module", ["LesionSegmentation", "MetastasisOutcome"])
+def test_importing_the_module_file_runs_nothing_but_definitions(slicer: Any, module: str) -> None:
     code = (
-        "import sys; from Testing.stand_in import install; install(); sys.path.insert(0, 'LesionSegmentation'); "
-        "before, modules = list(sys.path), set(sys.modules); import LesionSegmentation; "
-        "print(sys.path == before, sorted(m for m in set(sys.modules) - modules if 'Lesion' in m))"
+        f"import sys; from Testing.stand_in import install; install(); sys.path.insert(0, '{module}'); "
+        f"before, modules = list(sys.path), set(sys.modules); import {module}; "
+        f"print(sys.path == before, sorted(m for m in set(sys.modules) - modules if 'Le' in m or '{module}' in m))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     same_path, modules = run.stdout.strip().split(" ", 1)
     assert same_path == "True"
-    assert modules == str(["LesionSegmentation", "LesionSegmentationLib", "LesionSegmentationLib.LibraryPath"])
+    assert modules == str([module, f"{module}Lib", f"{module}Lib.LibraryPath"])
 
 
-def test_the_library_is_found_in_the_source_tree(slicer: Any) -> None:
+@pytest.mark.parametrize("module", ["LesionSegmentation", "MetastasisOutcome"])
+def test_the_library_is_found_in_the_source_tree(slicer: Any, module: str) -> None:
     """As in the application, only the module's own folder is on the path."""
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from LesionSegmentationLib.LibraryPath import ensureLibrary; "
+        f"import sys; sys.path.insert(0, sys.argv[1]); from {module}Lib.LibraryPath import ensureLibrary; "
         "ensureLibrary(); import LesionLensLib; print(LesionLensLib.__file__)"
     )
-    command = [sys.executable, "-P", "-c", code, str(ROOT / "LesionSegmentation")]
+    command = [sys.executable, "-P", "-c", code, str(ROOT / module)]
     run = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=True)
     assert Path(run.stdout.strip()) == ROOT / "LesionLensLib" / "__init__.py"
 
 
-def test_the_panel_fits_the_module_panel_of_a_laptop(filled: Any) -> None:
-    import slicer
-
+@pytest.mark.parametrize("fixture", ["filled", "outcome_filled"])
+def test_the_panels_fit_the_module_panel_of_a_laptop(slicer: Any, request: pytest.FixtureRequest, fixture: str) -> None:
+    panel = request.getfixturevalue(fixture)
     for _ in range(5):
         slicer.app.processEvents()
-    needed = filled.parent.minimumSizeHint
+    needed = panel.parent.minimumSizeHint
     assert needed.width() <= 430
     assert needed.height() <= 750
-    assert filled.ui.advancedCollapsibleButton.collapsed
+    assert panel.ui.advancedCollapsibleButton.collapsed
 
 
 def test_the_sample_case_button_fills_every_row(panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any) -> None:
@@ -96,7 +103,13 @@ def test_sample_data_is_registered_when_the_application_has_started(
     assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
 
 
-@pytest.mark.parametrize("module", ["MetastasisOutcome", "AttentionExplain"])
+def test_the_self_test_of_metastasis_outcome_passes(outcome_panel: Any) -> None:
+    from MetastasisOutcome import MetastasisOutcomeTest
+
+    MetastasisOutcomeTest().runTest()
+
+
+@pytest.mark.parametrize("module", ["AttentionExplain"])
 def test_a_module_that_comes_later_says_so_and_has_no_buttons(slicer: Any, module: str) -> None:
     from Testing.stand_in import PanelHost
 

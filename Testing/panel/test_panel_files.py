@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,28 @@ def ui_root(module: str) -> ElementTree.Element:
     return ElementTree.parse(ROOT / module / "Resources" / "UI" / f"{module}.ui").getroot()
 
 
-def test_every_control_has_a_tool_tip() -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_every_control_has_a_tool_tip(module: str) -> None:
     without = [
         element.get("name")
-        for element in ui_root("LesionSegmentation").iter("widget")
+        for element in ui_root(module).iter("widget")
         if element.get("class") in CONTROLS and not element.findtext("property[@name='toolTip']/string")
     ]
     assert without == []
 
 
-def test_every_node_selector_gets_the_scene_by_signal() -> None:
-    root = ui_root("LesionSegmentation")
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("LesionSegmentation", {"brainMaskSelector", "segmentationSelector"}),
+        ("MetastasisOutcome", {"brainMaskSelector", "lesionSelector"}),
+    ],
+)
+def test_every_node_selector_gets_the_scene_by_signal(module: str, names: set[str]) -> None:
+    root = ui_root(module)
     selectors = {e.get("name") for e in root.iter("widget") if e.get("class") == "qMRMLNodeComboBox"}
     connected = {c.findtext("receiver") for c in root.iter("connection")}
-    assert selectors == connected == {"brainMaskSelector", "segmentationSelector"}
+    assert selectors == connected == names
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -43,21 +52,28 @@ def test_the_layout_ends_with_a_vertical_spacer(module: str) -> None:
     assert spacer.findtext("property[@name='orientation']/enum") == "Qt::Vertical"
 
 
-def test_labels_that_get_escaped_text_are_rich_text(filled: Any) -> None:
+@pytest.mark.parametrize("fixture", ["filled", "outcome_filled"])
+def test_labels_that_get_escaped_text_are_rich_text(request: pytest.FixtureRequest, fixture: str) -> None:
     """Else Qt guesses, and shows `&#x27;` for an apostrophe where the text has no tag."""
     import qt
 
-    labels = [filled.ui.evidenceLabel, filled.ui.statusLabel, filled.ui.deviceLabel, filled.ui.findingsLabel]
-    labels += [row.hint for row in filled.parts.rows.rows.values()]
+    panel = request.getfixturevalue(fixture)
+    labels = [panel.ui.evidenceLabel, panel.ui.statusLabel, panel.ui.deviceLabel, panel.ui.findingsLabel]
+    labels += [row.hint for row in panel.parts.rows.rows.values()]
     assert all(label.textFormat == qt.Qt.RichText for label in labels)
 
 
-def test_every_bound_name_is_a_parameter_and_every_setting_is_bound(panel: Any) -> None:
-    from LesionSegmentation import LesionSegmentationParameterNode
-
-    bound = {e.findtext("string") for e in ui_root("LesionSegmentation").iter("property")
+@pytest.mark.parametrize(
+    ("module", "not_bound"),
+    [("LesionSegmentation", {"model", "settingsOf"}), ("MetastasisOutcome", {"model", "lesionPart"})],
+)
+def test_every_bound_name_is_a_parameter_and_every_setting_is_bound(
+    panel: Any, outcome_panel: Any, module: str, not_bound: set[str]
+) -> None:
+    parameters = getattr(importlib.import_module(module), f"{module}ParameterNode").allParameters
+    bound = {e.findtext("string") for e in ui_root(module).iter("property")
              if e.get("name") == "SlicerParameterName"}  # fmt: skip
-    assert bound == set(LesionSegmentationParameterNode.allParameters) - {"model", "settingsOf"}
+    assert bound == set(parameters) - not_bound
 
 
 @pytest.mark.parametrize("path", ["Resources/Icons/LesionLens.png"] + [f"{m}/Resources/Icons/{m}.png" for m in MODULES])

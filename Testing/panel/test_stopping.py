@@ -24,15 +24,25 @@ time.sleep(600)
 
 @pytest.fixture
 def working(filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The panel half way through a run."""
+    """The panel of LesionSegmentation half way through a run."""
+    return half_way(filled, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def predicting(outcome_filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The panel of MetastasisOutcome half way through a run."""
+    return half_way(outcome_filled, tmp_path, monkeypatch)
+
+
+def half_way(panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     program = tmp_path / "slow.py"
     program.write_text(SLOW_PROGRAM)
     monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
-    filled.logic.program = [sys.executable, str(program)]
-    press(filled.ui.applyButton)
-    wait_until(lambda: filled.ui.progressBar.value == 50, 30)
-    filled.pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
-    return filled
+    panel.logic.program = [sys.executable, str(program)]
+    press(panel.ui.applyButton)
+    wait_until(lambda: panel.ui.progressBar.value == 50, 30)
+    panel.pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
+    return panel
 
 
 def is_alive(pid: int) -> bool:
@@ -65,6 +75,38 @@ def test_cancel_leaves_no_node_no_folder_and_no_process(working: Any, slicer: An
     assert_nothing_is_left(working, slicer, before)
     assert working.ui.statusLabel.text == "Cancelled. Nothing was left behind."
     assert working.ui.applyButton.enabled, "the same case can be started again"
+
+
+def test_cancel_of_a_prediction_leaves_nothing(predicting: Any, slicer: Any) -> None:
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    assert predicting.ui.applyButton.text == "Cancel"
+    assert not predicting.ui.inputsCollapsibleButton.enabled
+    press(predicting.ui.applyButton)
+    assert_nothing_is_left(predicting, slicer, before)
+    assert predicting.ui.statusLabel.text == "Cancelled. Nothing was left behind."
+    assert predicting.ui.applyButton.enabled, "the same case can be started again"
+
+
+def test_closing_the_scene_stops_a_prediction_and_empties_the_panel(predicting: Any, slicer: Any) -> None:
+    slicer.mrmlScene.Clear(0)
+    assert_nothing_is_left(predicting, slicer)
+    assert predicting.ui.statusLabel.text == "Stopped, because the scene was closed."
+    assert predicting.ui.lesionPartSelector.count == 0
+
+
+def test_removing_the_lesion_stops_a_prediction(predicting: Any, slicer: Any) -> None:
+    slicer.mrmlScene.RemoveNode(predicting._parameterNode.lesion)
+    assert_nothing_is_left(predicting, slicer)
+    assert predicting.ui.statusLabel.text == "Stopped, because Tumour drawn by hand was removed from the scene."
+
+
+def test_a_reload_stops_a_prediction(predicting: Any, slicer: Any) -> None:
+    kept = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "LesionLensLib"}
+    try:
+        predicting.onReload()
+        assert_nothing_is_left(predicting, slicer)
+    finally:  # other tests hold classes of the modules as they were
+        sys.modules.update(kept)
 
 
 def test_closing_the_scene_stops_the_child_and_says_so(working: Any, slicer: Any) -> None:

@@ -1,0 +1,138 @@
+"""One prediction from nodes to nodes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from LesionLensLib.catalogue import find_card
+from LesionLensLib.errors import UserError
+from LesionLensLib.jobs import PredictJob
+from LesionLensLib.outcome.training_risks import TrainingRisks, training_risks
+from LesionLensLib.panel.InputChecks import unusableMask
+from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
+from LesionLensLib.panel.NodeFiles import refuse, writeImages, writeMask
+from LesionLensLib.panel.PanelRun import Listener, PanelRun
+from LesionLensLib.scene.hierarchy import all_or_nothing
+from LesionLensLib.scene.prediction import show_prediction
+from LesionLensLib.scene.risk_plot import add_risk_plot
+from MetastasisOutcomeLib.LesionPlace import LesionPlace, imageCard
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a prediction is made.
+
+    `brainMask` is a segmentation or label map node, for models of the brain; `device` is `auto`, `cpu`, `cuda` or
+    `cuda:N`.
+    """
+
+    brainMask: Any = None
+    registerChannels: bool = False
+    device: str = "auto"
+    seed: int = 0
+    lean: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a prediction left in the scene, its report as a dictionary, and what the user should know.
+
+    `folderItem` is the folder of all nodes in the subject hierarchy; `segmentation` is None where the network outlines
+    nothing. The numbers are those of the largest lesion, `lesions` has them for each.
+    """
+
+    report: dict
+    reportNode: Any
+    chart: Any
+    folderItem: int
+    reference: Any
+    segmentation: Any = None
+    warnings: tuple = ()
+
+    @property
+    def text(self) -> str:
+        """The prediction in words."""
+        return self.report["result"]["text"]
+
+    @property
+    def probability(self) -> float:
+        """The probability of the event, 0 to 1."""
+        return self.report["result"]["probability"]
+
+    @property
+    def lesions(self) -> list:
+        """The prediction of each lesion, the largest first."""
+        return self.report["result"]["lesions"]
+
+
+def whyNotReady(inputs: dict, card: Any, lesion: Any, part: str, brainMask: Any) -> str:
+    """Return in one sentence why the work cannot start with these nodes, or an empty text."""
+    problem = whyImagesNotReady(inputs, imageCard(card), brainMask)
+    if problem:
+        return problem
+    if lesion is None:
+        return _("Choose the segmentation, or the point list, that marks the lesion.")
+    return LesionPlace(lesion, part).whyUnusable(inputs[card.reference_role])
+
+
+def placeOf(lesion: Any, part: str) -> LesionPlace:
+    """Return where the lesion is; raises `UserError` where no node is given that could say it."""
+    if lesion is None or not (lesion.IsA("vtkMRMLSegmentationNode") or lesion.IsA("vtkMRMLMarkupsNode")):
+        raise UserError(_("It is not said where the lesion is."), _("Give a segmentation or a point list node."))
+    return LesionPlace(lesion, part)
+
+
+class PredictionRun(PanelRun):
+    """Predicts the outcome of the lesion at `place` in `inputs` (volume nodes by role) with a model."""
+
+    def __init__(
+        self,
+        inputs: dict,
+        model: str,
+        place: LesionPlace,
+        settings: RunSettings,
+        listener: Listener,
+        program: list | None = None,
+    ) -> None:
+        super().__init__([*inputs.values(), place.node, settings.brainMask], listener, program)
+        self.inputs, self.model, self.place, self.settings = dict(inputs), model, place, settings
+        self._training: TrainingRisks | None = None
+
+    def writeJob(self, folder: Path) -> PredictJob:
+        """Write the images, the lesion and the brain mask."""
+        card = find_card(self.model)
+        reference = self.inputs.get(card.reference_role)
+        if reference is None:
+            role = card.reference_role
+            raise UserError(_("There is no image for {role}.").format(role=role), _("Choose the images of the model."))
+        self._training = training_risks(card)
+        images = writeImages(self.inputs, folder)
+        settings = self.settings
+        return PredictJob(
+            inputs=images,
+            output=str(folder / "result"),
+            model=self.model,
+            brain_mask=self._writeBrainMask(folder, reference),
+            register=settings.registerChannels,
+            device=settings.device,
+            seed=settings.seed,
+            lean=settings.lean,
+            **self.place.writeInto(folder, reference),
+        )
+
+    def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
+        """Add the nodes of the result and the chart of the risk, in one folder."""
+        with all_or_nothing():
+            nodes = show_prediction(folder, self.inputs)
+            chart = add_risk_plot(nodes, report, self._training)
+        return Result(report, nodes.report, chart, nodes.folder_item, nodes.reference, nodes.segmentation, warnings)
+
+    def _writeBrainMask(self, folder: Path, reference: Any) -> str | None:
+        node, path = self.settings.brainMask, folder / "brain.nrrd"
+        if node is None:
+            return None
+        refuse(unusableMask(node, _("The brain mask"), reference))
+        writeMask(node, _("The brain mask"), path)
+        return str(path)
