@@ -41,6 +41,7 @@ def writeMask(node: Any, title: str, path: Path, segmentIds: Sequence[str] = ())
     if not node.IsA("vtkMRMLSegmentationNode"):
         writeNode(node, title, path)
         return
+    tablesBefore = slicer.util.getNodesByClass("vtkMRMLColorTableNode")
     labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     labelmap.SetHideFromEditors(True)
     try:
@@ -51,6 +52,9 @@ def writeMask(node: Any, title: str, path: Path, segmentIds: Sequence[str] = ())
         writeNode(labelmap, title, path)
     finally:
         slicer.mrmlScene.RemoveNode(labelmap)
+        for table in slicer.util.getNodesByClass("vtkMRMLColorTableNode"):  # the export makes one
+            if not any(table is other for other in tablesBefore):
+                slicer.mrmlScene.RemoveNode(table)
 
 
 def _exportSegments(node: Any, segmentIds: Sequence[str], labelmap: Any) -> bool:

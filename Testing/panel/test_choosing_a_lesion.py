@@ -13,6 +13,7 @@ from outcome_nodes import add_point, add_segment
 from panel_actions import press
 from tiny_outcome_model import changed_model
 
+from LesionLensLib.images.read import read_volume
 from LesionLensLib.scene.volumes import add_volume
 
 MR_CHANNELS = [
@@ -156,3 +157,28 @@ def test_the_choices_come_back_with_a_saved_scene(outcome_filled: Any, slicer: A
     assert panel.ui.lesionPartSelector.currentText == "Tumour"
     assert panel.ui.registerCheckBox.checked
     assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
+
+
+@pytest.mark.parametrize("has_geometry", [False, True])
+def test_a_lesion_known_as_a_surface_alone_becomes_a_mask_of_its_volume(
+    outcome_filled: Any, slicer: Any, tmp_path: Path, has_geometry: bool
+) -> None:
+    """As contours of a radiotherapy plan come in; without an image to go by Slicer makes a fine grid of its own."""
+    import vtk
+    from MetastasisOutcomeLib.LesionPlace import LesionPlace
+
+    ct = outcome_filled.parts.rows.nodes()["CT"]
+    ball, node = vtk.vtkSphereSource(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
+    ball.SetCenter(*tumour_ras())
+    ball.SetRadius(13.0)
+    ball.SetThetaResolution(40)
+    ball.SetPhiResolution(40)
+    ball.Update()
+    if has_geometry:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+    node.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "GTV", [1.0, 0.0, 0.0])
+    node.CreateDefaultDisplayNodes()
+    nodes_before = slicer.mrmlScene.GetNumberOfNodes()
+    mask = read_volume(Path(LesionPlace(node).writeInto(tmp_path, ct)["lesion_mask"]))
+    assert (mask.array > 0).sum() * mask.grid.voxel_ml == pytest.approx(4 / 3 * np.pi * 1.3**3, rel=0.03)
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes_before
