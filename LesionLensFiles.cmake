@@ -271,9 +271,16 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/README.md
   Resources/Colors/inferno.csv
   Resources/Icons/LesionLens.png
+  Resources/Models/rsanet-ms/CARD.md
+  Resources/Models/rsanet-ms/card.json
+  Resources/Models/rsanet-ms/loss.png
+  Resources/Models/rsanet-ms/metrics.csv
+  Resources/Models/rsanet-ms/training-report.json
+  Resources/Models/rsanet-ms/weights.safetensors
   Resources/Recipes/attention-resnet-brainmet.yaml
   Resources/Recipes/chmfl-sarcoma.yaml
   Resources/Recipes/rsanet-ms.yaml
+  Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
   Resources/requirements.txt
