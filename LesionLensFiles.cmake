@@ -259,6 +259,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/schedule.py
   LesionLensLib/training/settings.py
   LesionLensLib/training/sources.py
+  LesionLensLib/training/start.py
   LesionLensLib/training/torch_filters.py
   LesionLensLib/training/trainer.py
   LesionLensLib/training/training_log.py
@@ -279,6 +280,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/rsanet-ms/weights.safetensors
   Resources/Recipes/attention-resnet-brainmet.yaml
   Resources/Recipes/chmfl-sarcoma.yaml
+  Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from LesionLensLib.geometry import Matrix
 from LesionLensLib.inference.normalize import CLIP_PERCENTILES
+from LesionLensLib.training.contrast_synthesis import patches
 from LesionLensLib.training.pose import rotation
 from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field
 
@@ -42,6 +43,7 @@ class AugmentationRange:
     grey_t1: tuple[float, float] = (-0.25, 0.05)
     grey_t2: tuple[float, float] = (-0.05, 0.1)
     grey_flair: tuple[float, float] = (-0.1, 0.2)
+    grey_patch_flair: tuple[float, float] = (0.0, 0.0)
     score_scale: float = 0.25
     score_shift: float = 0.5
 
@@ -96,6 +98,9 @@ def _change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: 
     reach = torch.quantile(inside, 0.98, dim=1) - torch.quantile(inside, 0.02, dim=1)
     moves = [rng.uniform(*r) for r in (limits.grey_t1, limits.grey_t2, limits.grey_flair)]
     offset = (reach * torch.tensor(moves, dtype=torch.float32)).view(-1, 1, 1, 1) * volume.grey
+    # Limbic cortex is brighter on FLAIR than other cortex, in some brains as bright as a lesion.
+    regional = reach[2] * rng.uniform(*limits.grey_patch_flair) * patches(tuple(volume.brain.shape), rng) * volume.grey
+    offset[1:] += torch.tensor([rng.uniform(0, 0.7), 1.0]).view(-1, 1, 1, 1) * regional
     changed = torch.where(volume.images > 0, (volume.images + offset).clamp(min=1e-3), volume.images)
     return replace(volume, images=changed)
 

@@ -15,6 +15,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from LesionLensLib.training.brain import BoolArray
 from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field, stretch
 
 NOISE_SIDE = 96
@@ -30,8 +31,10 @@ class SynthesisRange:
     White matter is 1 in each channel and fluid about 0 on T1 and FLAIR; on T2 fluid is about 2. Grey matter and fields
     are stated on that scale. `lesion_t1` is added to white matter; `lesion_t2` and `lesion_flair` are added to white or
     grey matter, whichever is brighter, because a lesion hardly ever is darker than the cortex there. `grey_field`
-    and `fluid_field` change grey matter and fluid from place to place over some centimetres, as limbic cortex and flow
-    do on FLAIR.
+    and `fluid_field` change grey matter and fluid from place to place over some centimetres, as flow does on FLAIR.
+    `grey_patch` brightens whole regions of cortex on FLAIR, and less on T2, as limbic cortex is bright in every adult
+    (Hirai et al., AJNR 21, 2000); `wall` brightens white matter along fluid on FLAIR, as the walls of the ventricles
+    are. Of a share `light_chance` of brains, `light_share` of the lesions are painted and the others left away.
     """
 
     chance: float = 0.6
@@ -49,6 +52,10 @@ class SynthesisRange:
     lesion_spread: float = 0.3
     edge_mm: tuple[float, float] = (0.35, 0.8)
     spots: tuple[int, int] = (0, 12)
+    grey_patch: tuple[float, float] = (0.0, 0.0)
+    wall: tuple[float, float] = (0.0, 0.0)
+    light_chance: float = 0.0
+    light_share: tuple[float, float] = (0.0, 0.25)
 
 
 def paint(shares: Tensor, lesion: Tensor, limits: SynthesisRange, rng: np.random.Generator) -> Tensor:
@@ -64,15 +71,43 @@ def paint(shares: Tensor, lesion: Tensor, limits: SynthesisRange, rng: np.random
     alpha, strength = _lesion_fields(lesion, limits, rng)
     deltas = [rng.uniform(*r) for r in (limits.lesion_t1, limits.lesion_t2, limits.lesion_flair)]
     bases = [1.0, max(greys[1], 1.0), max(greys[2], 1.0)]
+    bright = _normal_brightness(shares, limits, rng)
     images = []
-    for grey, fluid, base, delta in zip(greys, fluids, bases, deltas, strict=True):
+    for grey, fluid, base, delta, extra in zip(greys, fluids, bases, deltas, bright, strict=True):
         levels = [(fluid, limits.fluid_field), (grey, limits.grey_field), (1.0, limits.white_field)]
         tissue = [level + smooth_field(shape, (7, 8, 7), rng.uniform(*field), rng) for level, field in levels]
-        image = sum(share * part for share, part in zip(shares, tissue, strict=True))
+        image = extra + sum(share * part for share, part in zip(shares, tissue, strict=True))
         image = image + alpha * (tissue[2] + base - 1 + delta * strength - image)
         images.append(image + _texture(shape, limits, rng))
-    images[2] = images[2] + _spots(shares[1] * (1 - alpha), limits, rng)
+    # The choroid plexus shines inside the ventricles as flow does on cortex.
+    images[2] = images[2] + _spots((shares[1] + shares[0]).clamp(max=1) * (1 - alpha), limits, rng)
     return torch.where(inside, torch.stack(images).clamp(min=0.02), 0.0)
+
+
+def thin_out(lesion: BoolArray, limits: SynthesisRange, rng: np.random.Generator) -> BoolArray:
+    """Return `lesion` (D, H, W) as it is or, in some brains, with only a few of its lesions: light disease, or none."""
+    if rng.random() >= limits.light_chance:
+        return lesion
+    labels, count = ndimage.label(lesion, TOUCHING_26)
+    keep = rng.random(count + 1) < rng.uniform(*limits.light_share)
+    keep[0] = False
+    kept: BoolArray = keep[labels]
+    return kept
+
+
+def _normal_brightness(shares: Tensor, limits: SynthesisRange, rng: np.random.Generator) -> Tensor:
+    """Return what healthy tissue adds to T1, T2 and FLAIR (3, D, H, W): bright cortex and bright ventricle walls."""
+    shape = tuple(shares.shape[1:])
+    cortex = rng.uniform(*limits.grey_patch) * shares[1] * patches(shape, rng)
+    beside_fluid = gaussian_blur(shares[0], rng.uniform(0.8, 1.6)) * shares[2]
+    wall = 2 * rng.uniform(*limits.wall) * beside_fluid * patches(shape, rng)
+    return torch.stack([-rng.uniform(0, 0.3) * cortex, rng.uniform(0, 0.7) * cortex, cortex + wall])
+
+
+def patches(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    """Return random regions of some centimetres (D, H, W): 1 inside, 0 outside, a soft edge; a tenth to half of all."""
+    field = smooth_field(shape, (8, 9, 8), 1.0, rng)
+    return torch.sigmoid((field - rng.uniform(0.0, 0.8)) * 8)
 
 
 def _lesion_fields(lesion: Tensor, limits: SynthesisRange, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -111,7 +146,7 @@ def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
 
 
 def _spots(grey: Tensor, limits: SynthesisRange, rng: np.random.Generator) -> Tensor:
-    """Return bright unlabelled patches of cortex (D, H, W): flow, motion and the limbic cortex on FLAIR alone."""
+    """Return bright unlabelled boxes of cortex and fluid (D, H, W): flow, motion and choroid plexus on FLAIR alone."""
     shape = tuple(grey.shape)
     coarse = torch.zeros([n // SPOT_MM for n in shape])
     for _ in range(int(rng.integers(*limits.spots, endpoint=True))):

@@ -19,7 +19,7 @@ from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.brain import CHANNELS, CSF, GREY, WHITE, BoolArray, Brain, FloatArray
-from LesionLensLib.training.contrast_synthesis import paint
+from LesionLensLib.training.contrast_synthesis import paint, thin_out
 from LesionLensLib.training.healing import heal, keep_where_lesions_lie, where_lesions_lie
 from LesionLensLib.training.lesion_library import (
     LesionContrast,
@@ -167,11 +167,13 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def _volume(self, entry: PoolEntry, rng: np.random.Generator) -> TrainingVolume:
         """Return the entry with its own channels, or painted with random ones."""
-        brain, lesion = (torch.from_numpy(mask.astype(np.float32)) for mask in (entry.brain, entry.lesion))
+        brain = torch.from_numpy(entry.brain.astype(np.float32))
         shares = torch.from_numpy(entry.shares.astype(np.float32)) / 255
         paints = bool(entry.shares.any()) and rng.random() < self.recipe.synthesis.chance
         if entry.channels is None or paints:
+            lesion = torch.from_numpy(thin_out(entry.lesion, self.recipe.synthesis, rng).astype(np.float32))
             return TrainingVolume(paint(shares, lesion, self.recipe.synthesis, rng), brain, lesion, lesion * 0, None)
+        lesion = torch.from_numpy(entry.lesion.astype(np.float32))
         grey = shares[1] * (1 - lesion)
         return TrainingVolume(torch.from_numpy(entry.channels.astype(np.float32)), brain, lesion, lesion * 0, grey)
 

@@ -29,8 +29,10 @@ class Recipe:
     that they show what the simulation alone has taught. `held_out_outlines` are never planted, they watch the training;
     `phantom_volumes` digital phantoms join them. `dice_weight` 0 is the loss of the paper alone. `final_steps` more
     steps see larger crops, because at inference attention and normalisation see the whole brain. `brain_steps` trains
-    the network that finds the brain, on `phantom_heads` digital phantoms beside the real heads; `card` is what the
-    model card says beyond what the training itself knows.
+    the network that finds the brain, on `phantom_heads` digital phantoms beside the real heads. With `start_from`, a
+    model folder beside the output folder, both networks begin with its weights, and the brain network stays as it is.
+    `card` is what the model card says beyond what the training itself knows; what it leaves out, the card of the model
+    to start from says.
     """
 
     base_width: int = 16
@@ -62,6 +64,7 @@ class Recipe:
     seed: int = 0
     brain_steps: int = 600
     phantom_heads: int = 3
+    start_from: str = ""
     card: dict[str, Any] = field(default_factory=dict)
     planting: PlantingRange = field(default_factory=PlantingRange)
     augmentation: AugmentationRange = field(default_factory=AugmentationRange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from LesionLensLib.training.export import draw_curve, export_model
 from LesionLensLib.training.history import read_history
 from LesionLensLib.training.pool import PoolEntry, build_pool, outline_rows
 from LesionLensLib.training.recipe import Recipe
+from LesionLensLib.training.start import starting_card, starting_report, starting_weights
 from LesionLensLib.training.trainer import train
 from LesionLensLib.training.validation import held_out_pool, validate
 
@@ -37,6 +39,8 @@ def run_training(
 ) -> dict[str, Any]:
     """Train as `recipe` says and write the model folder; what is there already is continued, not repeated."""
     _need_held_out_shapes(rows, recipe)
+    if recipe.start_from:
+        recipe = replace(recipe, card={**starting_card(recipe.start_from, folder), **recipe.card})
     folder.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device)
     pool = build_pool(rows, recipe, lambda text: progress.update("data", 0.0, text))
@@ -61,6 +65,7 @@ def run_training(
         "labelled_patients_before_training_on_them": unseen,
         "validation": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
         "brain_network": brain_report,
+        "started_from": starting_report(recipe.start_from, folder) if recipe.start_from else None,
         "torch": torch.__version__,
     }
     export_model(recipe, state.average, brain, report, folder)
@@ -100,11 +105,12 @@ def _check_before_labels(
 def _brain_network(
     recipe: Recipe, rows: Sequence[ManifestRow], folder: Path, tell: Callable[[str], None]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Train the brain network, or take it from `folder` when it was trained before."""
+    """Train the brain network, or take it from `folder` or from the starting model when it was trained before."""
     heads = [read_head(row) for row in rows if row.split != "test" and row.has(*CHANNELS, "brain")]
     heads += phantom_heads(recipe.phantom_heads)
     if not (folder / BRAIN_FILE).exists():
-        weights = train_brain_network(heads, recipe.brain_steps, recipe.seed, tell)
+        weights = starting_weights(recipe.start_from, folder)[1] if recipe.start_from else {}
+        weights = weights or train_brain_network(heads, recipe.brain_steps, recipe.seed, tell)
         save_file({name: value.contiguous() for name, value in weights.items()}, folder / BRAIN_FILE)
     weights = load_file(folder / BRAIN_FILE)
     network = make_brain_network(len(CHANNELS))

@@ -20,6 +20,7 @@ from LesionLensLib.training.history import note_recipe
 from LesionLensLib.training.pool import CropStream, PoolEntry
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.schedule import cosine, warm_cosine
+from LesionLensLib.training.start import starting_weights, take_over
 from LesionLensLib.training.training_loop import resume, run_steps
 
 
@@ -53,6 +54,8 @@ def train(
     `tell(step, text)` hears now and then how it goes.
     """
     state = make_state(recipe, device)
+    if recipe.start_from:
+        take_over(state.network, state.average, starting_weights(recipe.start_from, folder)[0])
     resume(state, folder)
     note_recipe(recipe, state.step, folder)
     batches = _batches(pool, recipe, state.step)

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from LesionLensLib.catalogue import load_weights, read_card
 from LesionLensLib.cli.main import main
 from LesionLensLib.phantom import write_head_phantom
 
@@ -76,7 +78,7 @@ def training_table(manifest: Path, tmp_path: Path) -> Path:
     return manifest
 
 
-RECIPE = REPOSITORY / "Resources" / "Recipes" / "rsanet-ms.yaml"
+RECIPE = REPOSITORY / "Resources" / "Recipes" / "rsanet-ms-first.yaml"
 QUICK = {
     "base_width": 8, "steps": 3, "final_steps": 1, "warm_up_steps": 1, "labelled_from_step": 2, "brain_steps": 2,
     "crops_per_volume": 1, "crop": [32, 32, 32], "final_crops_per_volume": 1, "final_crop": [32, 32, 32],
@@ -113,6 +115,37 @@ def test_train_leaves_a_model_that_segments_and_a_report_of_what_it_learned_from
     before = (model / "weights.safetensors").read_bytes()
     assert main([*arguments, "--resume"]) == 0
     assert (model / "weights.safetensors").read_bytes() == before
+
+
+def test_a_second_training_starts_from_the_first_and_says_so(training_table: Path, tmp_path: Path) -> None:
+    first = ["train", str(write_recipe(tmp_path / "first.yaml")), "--data", str(training_table), "--device", "cpu"]
+    assert main([*first, "--output", str(tmp_path / "first")]) == 0
+    second = {**QUICK, "start_from": "first", "steps": 1, "final_steps": 0, "labelled_from_step": 0,
+              "learning_rate": 0.0, "weight_decay": 0.0, "card": {"threshold": 0.25}}  # fmt: skip
+    recipe = tmp_path / "second.yaml"
+    recipe.write_text(yaml.safe_dump(second))
+    arguments = ["train", str(recipe), "--data", str(training_table), "--device", "cpu"]
+    assert main([*arguments, "--output", str(tmp_path / "second")]) == 0
+    before, after = (load_weights(read_card(tmp_path / name)) for name in ("first", "second"))
+    assert all(torch.equal(before[name], after[name]) for name in before), "a rate of 0 changes nothing"
+    old, new = (read_card(tmp_path / name) for name in ("first", "second"))
+    assert (new.title, new.threshold) == (old.title, 0.25)
+    report = json.loads((tmp_path / "second" / "training-report.json").read_text())
+    assert report["started_from"]["weights_sha256"] == old.weights.sha256
+    assert report["started_from"]["report"]["labelled_patients_before_training_on_them"]["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "complaint"), [("nobody", "no trained model in nobody"), ("../first", "which is no folder name")]
+)
+def test_a_start_that_is_not_there_is_refused(
+    training_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], start: str, complaint: str
+) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", start_from=start)
+    arguments = ["train", str(recipe), "--data", str(training_table), "--output", str(tmp_path / "model")]
+    assert main([*arguments, "--device", "cpu"]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
 
 
 def test_train_says_before_it_starts_that_nothing_would_be_left_to_validate_on(

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from test_planting import ball, made_up_brain
 
-from LesionLensLib.training.contrast_synthesis import SynthesisRange, paint
+from LesionLensLib.training.contrast_synthesis import SynthesisRange, paint, patches, thin_out
 from LesionLensLib.training.pool import tissue_shares
 from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field, stretch
 
@@ -64,6 +64,49 @@ def test_spots_brighten_the_cortex_on_flair_alone() -> None:
     assert np.array_equal(plain[:2], spotted[:2])
     assert (spotted[2] - plain[2])[GREY].mean() > 0.05
     assert np.array_equal(plain[2][ball((32, 32, 18), 3)], spotted[2][ball((32, 32, 18), 3)])
+
+
+def test_regions_of_cortex_are_brighter_on_flair_less_so_on_t2_and_white_matter_is_not() -> None:
+    plain, patchy = painted(FLAT, 4), painted(replace(FLAT, grey_patch=(0.5, 0.5)), 4)
+    t1, t2, flair = (patchy - plain)[:, GREY]
+    assert np.percentile(flair, 95) == pytest.approx(0.5, abs=0.1)
+    assert np.percentile(flair, 5) < 0.1, "some cortex stays as it was"
+    assert 0 <= t2.mean() < 0.75 * flair.mean()
+    assert -0.35 * flair.mean() < t1.mean() <= 0
+    assert (patchy - plain)[:, ball((32, 32, 18), 2)] == pytest.approx(0, abs=0.02)
+
+
+def test_white_matter_beside_fluid_is_brighter_on_flair_alone() -> None:
+    plain, walled = painted(FLAT, 4), painted(replace(FLAT, wall=(0.8, 0.8)), 4)
+    beside = ball((32, 32, 32), 6) & ~ball((32, 32, 32), 5)
+    assert np.array_equal(plain[:2], walled[:2])
+    assert (walled - plain)[2][beside].max() > 0.1
+    assert np.abs(walled - plain)[2][WHITE].max() < 0.01
+
+
+def test_patches_are_a_tenth_to_half_of_the_volume_with_both_ends_reached() -> None:
+    fields = [patches((40, 48, 40), np.random.default_rng(seed)) for seed in range(20)]
+    shares = [float((field > 0.5).float().mean()) for field in fields]
+    assert 0.02 < min(shares) < 0.2
+    assert 0.35 < max(shares) < 0.65
+    assert all(float(field.max()) > 0.9 and float(field.min()) < 0.01 for field in fields)
+
+
+def test_light_disease_keeps_whole_lesions_and_only_some_of_them() -> None:
+    lesions = np.zeros((64, 64, 64), bool)
+    for k in range(4, 60, 8):
+        for j in range(4, 60, 8):
+            lesions |= ball((k, j, 32), 2)
+    assert thin_out(lesions, SynthesisRange(light_chance=0.0), np.random.default_rng(0)) is lesions
+    rng = np.random.default_rng(0)
+    counts = []
+    for _ in range(20):
+        kept = thin_out(lesions, SynthesisRange(light_chance=1.0, light_share=(0.0, 0.5)), rng)
+        labels, count = ndimage.label(kept)
+        counts.append(count)
+        assert not (kept & ~lesions).any()
+        assert set(np.bincount(labels.ravel())[1:]) <= {int(ball((4, 4, 32), 2).sum())}
+    assert min(counts) < 10 < max(counts) < 40
 
 
 def test_the_blur_is_the_gaussian_of_scipy() -> None:

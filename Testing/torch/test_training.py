@@ -15,7 +15,13 @@ from LesionLensLib.catalogue import find_card
 from LesionLensLib.errors import UserError
 from LesionLensLib.inference.brain_network import make_brain_network
 from LesionLensLib.inference.network import load_model
-from LesionLensLib.training.augmentation import AugmentationRange, TrainingVolume, augment, jitter_scores
+from LesionLensLib.training.augmentation import (
+    AugmentationRange,
+    TrainingVolume,
+    _change_grey_matter,
+    augment,
+    jitter_scores,
+)
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.export import export_model
 from LesionLensLib.training.history import read_history
@@ -55,6 +61,18 @@ def test_label_and_image_move_together() -> None:
     assert inside.sum() > 100
     flair = changed.images[2]
     assert flair[inside].median() > 1.3 * flair[around & ~inside].median()
+
+
+def test_regional_brightness_of_cortex_reaches_flair_and_t2_and_leaves_white_matter() -> None:
+    still = AugmentationRange(grey_chance=1, grey_t1=(0, 0), grey_t2=(0, 0), grey_flair=(0, 0))
+    before = volume()
+    changed = _change_grey_matter(before, replace(still, grey_patch_flair=(0.3, 0.3)), np.random.default_rng(1))
+    t1, t2, flair = (changed.images - before.images)
+    cortex, white = before.grey > 0.9, (before.grey == 0) & (before.brain > 0)
+    assert not t1.any()
+    assert float(flair[cortex].max()) > 0.1 * float(before.images[2].max())
+    assert 0 <= float(t2[cortex].mean()) < float(flair[cortex].mean())
+    assert not flair[white].any()
 
 
 def test_turning_does_not_stretch_a_volume_whose_sides_differ() -> None:
@@ -141,7 +159,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) 
 
 
 def test_an_exported_model_is_found_verified_and_loaded(tmp_path: Path) -> None:
-    recipe = Recipe.read(REPOSITORY / "Resources" / "Recipes" / "rsanet-ms.yaml")
+    recipe = Recipe.read(REPOSITORY / "Resources" / "Recipes" / "rsanet-ms-first.yaml")
     recipe = Recipe.from_dict({**recipe.to_dict(), "base_width": 8})
     network, brain = make_state(recipe, torch.device("cpu")).average, make_brain_network(3).state_dict()
     export_model(recipe, network, brain, {"steps": 0}, tmp_path)
