@@ -234,6 +234,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/outcome/study.py
   LesionLensLib/training/outcome/study_recipe.py
   LesionLensLib/training/outcome/tables.py
+  LesionLensLib/training/outcome/trained_row.py
   LesionLensLib/training/outcome_folds.py
   LesionLensLib/training/outcome_kinds.py
   LesionLensLib/training/phantoms.py

@@ -28,9 +28,9 @@ from LesionLensLib.training.outcome.kind import ModelKind, PartPredictions, Tell
 from LesionLensLib.training.outcome.labelled import labelled_rows
 from LesionLensLib.training.outcome.parts import TEST, Part
 from LesionLensLib.training.outcome.predictions import BESIDE_FILE, PREDICTIONS_FILE, Prediction, read_predictions
-from LesionLensLib.training.outcome.row import RowTraining
 from LesionLensLib.training.outcome.statistics import calibration_of
 from LesionLensLib.training.outcome.tables import Figures, Scopes
+from LesionLensLib.training.outcome.trained_row import TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
 
 
@@ -98,7 +98,7 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
 
     def export(
         self,
-        training: RowTraining[LocalFailureRecipe, LesionCase],
+        training: TrainedRow[LocalFailureRecipe, LesionCase],
         parts: Sequence[Part],
         said: Mapping[str, Scopes],
         folder: Path,

@@ -11,18 +11,17 @@ from torch import Tensor, nn
 from LesionLensLib.inference.outcome_network import FINAL_PREFIX, FOLD_PREFIX
 from LesionLensLib.outcome.case_description import CaseDescription
 from LesionLensLib.training.export import write_model
-from LesionLensLib.training.outcome.kind import CaseT, RecipeT
 from LesionLensLib.training.outcome.parts import Part
 from LesionLensLib.training.outcome.predictions import Prediction
-from LesionLensLib.training.outcome.row import RowTraining
 from LesionLensLib.training.outcome.statistics import calibration_of, typicality_of, write_statistics
+from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT, TrainedRow
 
 Describe = Callable[[CaseT, Sequence[nn.Module]], CaseDescription]
 """Makes of a case what typicality compares, with the features that some networks see in it."""
 
 
 def export_row(
-    training: RowTraining[RecipeT, CaseT],
+    training: TrainedRow[RecipeT, CaseT],
     parts: Sequence[Part],
     held_out: Sequence[Prediction],
     describe: Describe[CaseT],
@@ -50,7 +49,7 @@ def export_row(
 
 
 def _described(
-    training: RowTraining[RecipeT, CaseT], folds: Sequence[Part], final: Part, describe: Describe[CaseT]
+    training: TrainedRow[RecipeT, CaseT], folds: Sequence[Part], final: Part, describe: Describe[CaseT]
 ) -> tuple[list[CaseDescription], list[int]]:
     """Return the cases of the final part as typicality sees them, and the number of the fold that held each out.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,10 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.outcome.baselines import Baseline
 from LesionLensLib.training.outcome.parts import Part
 from LesionLensLib.training.outcome.predictions import PREDICTIONS_FILE, Prediction
-from LesionLensLib.training.outcome.study_recipe import StudyRecipe
 from LesionLensLib.training.outcome.tables import Figures, Scopes
+from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT, TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
 
-if TYPE_CHECKING:
-    from LesionLensLib.training.outcome.row import RowTraining
-
-RecipeT = TypeVar("RecipeT", bound=StudyRecipe)
-CaseT = TypeVar("CaseT")
 Tell = Callable[[int, str], None]
 PartPredictions = Callable[[Part], tuple[Prediction, ...]]
 
@@ -82,7 +77,7 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
     @abstractmethod
     def export(
         self,
-        training: RowTraining[RecipeT, CaseT],
+        training: TrainedRow[RecipeT, CaseT],
         parts: Sequence[Part],
         said: Mapping[str, Scopes],
         folder: Path,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from LesionLensLib.training.checkpoint import CHECKPOINT_FILE
-from LesionLensLib.training.outcome.kind import CaseT, ModelKind, RecipeT
+from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.parts import Part
 from LesionLensLib.training.outcome.predictions import BESIDE_FILE, PREDICTIONS_FILE, write_predictions
+from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT, TrainedRow
 
 # The seeds of the networks of one part lie this far apart.
 _NEXT_MEMBER = 1000
@@ -22,23 +21,14 @@ Tell = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class RowTraining(Generic[RecipeT, CaseT]):
-    """One recipe (of a single row), the folder of the row, the cases by name and the device.
+class RowTraining(TrainedRow[RecipeT, CaseT]):
+    """A row in training: what it leaves behind, and the `kind` of its model.
 
     `tell(text, steps)` hears how it goes and how many steps of the part are done.
     """
 
     kind: ModelKind[RecipeT, CaseT]
-    recipe: RecipeT
-    folder: Path
-    cases: Mapping[str, CaseT]
-    device: torch.device
     tell: Tell
-
-    @property
-    def name(self) -> str:
-        """The name of the row."""
-        return self.folder.name
 
     def is_done(self, part: Part) -> bool:
         """Whether the part was trained and judged before."""

@@ -17,7 +17,7 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.export import draw_losses, write_report
 from LesionLensLib.training.outcome.baselines import train_baseline
-from LesionLensLib.training.outcome.kind import CaseT, ModelKind, RecipeT
+from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.parts import Part, choose_parts
 from LesionLensLib.training.outcome.predictions import (
     BESIDE_FILE,
@@ -28,6 +28,7 @@ from LesionLensLib.training.outcome.predictions import (
 )
 from LesionLensLib.training.outcome.row import RowTraining
 from LesionLensLib.training.outcome.tables import Scopes, write_metrics
+from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT
 from LesionLensLib.training.outcome_folds import FoldPlan
 
 ROWS_FOLDER = "rows"
@@ -90,7 +91,7 @@ class Study(Generic[RecipeT, CaseT]):
         def tell(text: str, step: int) -> None:
             self.progress.update("train", min(0.99, self._done + share * step / max(1, steps)), f"{name}: {text}")
 
-        return RowTraining(self.kind, recipe, folder, self._cases_for(recipe), self.device, tell)
+        return RowTraining(recipe, folder, self._cases_for(recipe), self.device, self.kind, tell)
 
     def row_folder(self, name: str) -> Path:
         """Where everything of one row lies."""

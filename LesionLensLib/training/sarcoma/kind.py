@@ -18,8 +18,8 @@ from LesionLensLib.training.outcome.kind import ModelKind, PartPredictions, Tell
 from LesionLensLib.training.outcome.labelled import labelled_rows
 from LesionLensLib.training.outcome.parts import Part, plan_folds, plan_parts
 from LesionLensLib.training.outcome.predictions import PREDICTIONS_FILE, Prediction
-from LesionLensLib.training.outcome.row import RowTraining
 from LesionLensLib.training.outcome.tables import Scopes
+from LesionLensLib.training.outcome.trained_row import TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
 from LesionLensLib.training.sarcoma.baselines import make_baseline
 from LesionLensLib.training.sarcoma.cases import REFERENCE, OutcomeCase, read_case
@@ -89,7 +89,7 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
 
     def export(
         self,
-        training: RowTraining[OutcomeRecipe, OutcomeCase],
+        training: TrainedRow[OutcomeRecipe, OutcomeCase],
         parts: Sequence[Part],
         said: Mapping[str, Scopes],
         folder: Path,
