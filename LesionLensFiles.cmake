@@ -51,6 +51,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/fast_slice_attention.py
   LesionLensLib/inference/field_of_view.py
   LesionLensLib/inference/folded_resnet3d.py
+  LesionLensLib/inference/folding.py
   LesionLensLib/inference/foreground.py
   LesionLensLib/inference/job_report.py
   LesionLensLib/inference/ladder.py

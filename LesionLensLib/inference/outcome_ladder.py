@@ -15,7 +15,7 @@ from LesionLensLib.inference.device import DeviceChoice
 from LesionLensLib.inference.ladder import Rung, Tell, descend
 from LesionLensLib.inference.memory import MEBIBYTE
 from LesionLensLib.inference.outcome_network import OutcomeNetworks
-from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, feature_vectors
+from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, feature_vectors, views_at_once
 
 # Measured for CHMFL: 47 to 65 bytes for each voxel and channel of the first level, by the kind of fusion.
 _BYTES_PER_VOXEL_AND_CHANNEL = 72
@@ -35,8 +35,8 @@ def ask_with_ladder(
 ) -> tuple[EnsembleAnswer, tuple[str, ...]]:
     """Return what the networks say about `values` (C, D, H, W), and the steps of the ladder in words.
 
-    Only one network and one view are in memory at a time, so that there is no leaner way than the usual one. Raises
-    `EnvironmentFault` where memory is too small everywhere.
+    One network and one view for each core are in memory at a time. Raises `EnvironmentFault` where memory is too small
+    everywhere.
     """
     x = torch.from_numpy(values)[None]
 
@@ -49,13 +49,15 @@ def ask_with_ladder(
 
 def _rungs(network: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> list[Rung]:
     widths = (module.out_channels for module in network.modules() if isinstance(module, nn.Conv3d))
-    needed = int(np.prod(shape[1:])) * _BYTES_PER_VOXEL_AND_CHANNEL * next(widths, 16) + 64 * MEBIBYTE
-    rungs = [Rung("whole field of view", choice, needed)]
+    one = int(np.prod(shape[1:])) * _BYTES_PER_VOXEL_AND_CHANNEL * next(widths, 16)
+    needed = one + 64 * MEBIBYTE
+    side_by_side = views_at_once() * one + 64 * MEBIBYTE
+    rungs = [Rung("whole field of view", choice, side_by_side)]
     if choice.device != "cpu":
         on_cpu = replace(choice, device="cpu", fast=PLAIN)
         rungs = [
             Rung(f"whole field of view on {choice.device}", choice, needed),
-            Rung("whole field of view on the CPU", on_cpu, needed),
+            Rung("whole field of view on the CPU", on_cpu, side_by_side),
         ]
     return rungs
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import special
 from torch import Tensor, nn
 
+from LesionLensLib.inference.cpu import usable_cores
+from LesionLensLib.inference.workers import Workers
 from LesionLensLib.networks.chmfl import CHMFL
 from LesionLensLib.networks.resnet3d import ResNet3d
 
@@ -35,22 +37,32 @@ class OutcomeAnswer:
         return float(special.expit(self.logit))
 
 
-@torch.inference_mode()
 def ask_networks(networks: Sequence[nn.Module], x: Tensor, views: int = 1, outline: bool = True) -> OutcomeAnswer:
     """Return the mean over `networks`, put into evaluation mode, and `views` of `x` (1, C, D, H, W), on its device.
 
     Logits are averaged, and so are the outlines; without `outline` a network that can answers without making one.
+    On a CPU the views are computed side by side, one core each.
     """
-    logits, maps = [], []
     for network in networks:
         network.eval()
-        for mirror in MIRRORS[:views]:
-            outcome, mask = _answer(network, x.flip(mirror), outline)
-            logits.append(float(outcome[0, 1].double() - outcome[0, 0].double()))
-            if mask is not None:
-                maps.append(mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0])
-    tumour = torch.stack(maps).mean(0).cpu().numpy() if maps else None
-    return OutcomeAnswer(float(np.mean(logits)), tumour)
+    questions = [(network, mirror) for network in networks for mirror in MIRRORS[:views]]
+
+    def ask(question: tuple[nn.Module, tuple[int, ...]]) -> tuple[float, Tensor | None]:
+        network, mirror = question
+        outcome, mask = _answer(network, x.flip(mirror), outline)
+        logit = float(outcome[0, 1].double() - outcome[0, 0].double())
+        return logit, None if mask is None else mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0]
+
+    with Workers(views_at_once() if x.device.type == "cpu" else 1) as workers:
+        answers = workers.map(ask, questions)
+    maps = [tumour for _, tumour in answers if tumour is not None]
+    mean = torch.stack(maps).mean(0).cpu().numpy() if maps else None
+    return OutcomeAnswer(float(np.mean([logit for logit, _ in answers])), mean)
+
+
+def views_at_once() -> int:
+    """Return how many views are computed side by side on the CPU."""
+    return min(usable_cores(), len(MIRRORS))
 
 
 @torch.inference_mode()

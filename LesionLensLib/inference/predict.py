@@ -24,6 +24,7 @@ from LesionLensLib.inference.case import (
 )
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import choose_device, make_deterministic
+from LesionLensLib.inference.folding import fold_networks
 from LesionLensLib.inference.job_report import JobRun, Told, finish_job
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
 from LesionLensLib.inference.lesion_target import Target, outside_share, target_at, targets_in
@@ -103,7 +104,8 @@ def _predict_into(
     make_deterministic()
     with clock.phase("model", "loading the model"):
         device = choose_device(job.device, fast_cpu=False)
-        run = Run(card, device, clock, job, images, load_outcome_networks(card), load_typicality(card))
+        networks = fold_networks(load_outcome_networks(card))
+        run = Run(card, device, clock, job, images, networks, load_typicality(card))
     clock.progress.update("device", PHASES["read"], f"{device.device}: {device.reason}")
     case, drawn = _read(run)
     findings = (*_check(run, case, drawn), *card_findings(card))

@@ -1,0 +1,40 @@
+"""Outcome networks rewritten for inference: the same function with fewer operations and less memory."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from LesionLensLib.inference.folded_resnet3d import fold
+from LesionLensLib.inference.outcome_network import OutcomeNetworks
+from LesionLensLib.networks.resnet3d import ResNet3d
+
+
+def fold_networks(networks: OutcomeNetworks) -> OutcomeNetworks:
+    """Return folded copies of all `networks`; the originals stay as they are."""
+    final = tuple(_folded(network) for network in networks.final)
+    return replace(networks, final=final, folds=tuple(tuple(_folded(each) for each in fold) for fold in networks.folds))
+
+
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """Return a copy of `network` whose batch norms, at rest a scaling and a shift, are part of the layers before them.
+
+    The copy is in the channels-last layout: in the plain one torch writes every convolution out as a matrix first when
+    it has one thread, 0.6 GB for the 5 x 5 x 5 kernel at the end of CHMFL.
+    """
+    folded = copy.deepcopy(network).eval().requires_grad_(False)
+    for block in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
+        for (name, layer), (following, norm) in pairwise(list(block.named_children())):
+            if isinstance(norm, nn.BatchNorm3d) and isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+                block._modules[name] = fuse_conv_bn_eval(layer, norm, isinstance(layer, nn.ConvTranspose3d))
+                block._modules[following] = nn.Identity()
+    return folded.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    return fold(network) if isinstance(network, ResNet3d) else fold_batch_norms(network)
