@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ from LesionLensLib.outcome_card import OutcomeCard
 
 FINAL_PREFIX = "final."
 FOLD_PREFIX = "fold."
+DECODER_PREFIX = "decoder."
+"""What outlines the lesion in a CHMFL; on disk the networks of the folds lack it, since they only say the outcome."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ def load_outcome_networks(card: ModelCard) -> OutcomeNetworks:
     weights = load_weights(card)
     own = {n: t for n, t in weights.items() if not n.startswith((FINAL_PREFIX, FOLD_PREFIX))}
     others = [_below(weights, f"{FINAL_PREFIX}{member}.") for member in range(1, members)]
-    final = tuple(_network(card, part) for part in (own, *others))
+    final = tuple(_network(card, part, card.network) for part in (own, *others))
+    in_folds = _description_in_folds(card, weights)
     by_fold = tuple(
-        tuple(_network(card, _below(weights, f"{FOLD_PREFIX}{fold}.{member}.")) for member in range(members))
+        tuple(_network(card, _below(weights, f"{FOLD_PREFIX}{fold}.{member}."), in_folds) for member in range(members))
         for fold in range(folds)
     )
     return OutcomeNetworks(final, by_fold, ensemble.views)
@@ -62,8 +66,15 @@ def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def _network(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
-    network = build_network(card.network)
+def _description_in_folds(card: ModelCard, weights: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    """Return how the networks of the folds are built: without the decoder where only the final ones have one."""
+    decoders = [name for name in weights if f".{DECODER_PREFIX}" in f".{name}"]
+    only_final = decoders and not any(name.startswith(FOLD_PREFIX) for name in decoders)
+    return {**card.network, "decoder": False} if only_final else card.network
+
+
+def _network(card: ModelCard, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> nn.Module:
+    network = build_network(description)
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:

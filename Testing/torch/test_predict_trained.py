@@ -103,7 +103,10 @@ def test_the_features_of_typicality_are_the_pooled_vectors_of_each_folds_network
     assert reference is not None
     features = next(check for check in reference.checks if check.kind == "features")
     assert len(features.references) == 3
-    network = load_outcome_networks(find_card(str(model))).folds[0][0]
+    networks = load_outcome_networks(find_card(str(model)))
+    network = networks.folds[0][0]
+    assert networks.final[0].decoder is not None
+    assert network.decoder is None, "it only says the outcome"
     trained = load_file(model / "rows" / "chmfl" / "fold-0" / "member-0.safetensors")
     assert network.head.layers[0].weight.detach().numpy() == pytest.approx(
         trained["head.layers.0.weight"].numpy(), abs=1e-3

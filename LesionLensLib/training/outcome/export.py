@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from LesionLensLib.inference.outcome_network import FINAL_PREFIX, FOLD_PREFIX
+from LesionLensLib.inference.outcome_network import DECODER_PREFIX, FINAL_PREFIX, FOLD_PREFIX
 from LesionLensLib.outcome.case_description import CaseDescription
 from LesionLensLib.training.export import write_model
 from LesionLensLib.training.outcome.parts import Part
@@ -30,7 +30,8 @@ def export_row(
 ) -> None:
     """Write weights, card and typicality; the networks of the folds are left out where the recipe does not ship them.
 
-    The last of `parts` is the final one. `held_out` is what the networks of the folds said, to which the calibration
+    They are shipped without a decoder, which would be two thirds of the file: they answer for the interval alone. The
+    last of `parts` is the final one. `held_out` is what the networks of the folds said, to which the calibration
     is fitted. `card` is completed by the number of networks, calibration and typicality.
     """
     folds, final, recipe = [part for part in parts if part.is_fold], parts[-1], training.recipe
@@ -41,7 +42,8 @@ def export_row(
         tensors |= {prefix + name: value for name, value in weights.items()}
     for number, part in enumerate(shipped):
         for member, weights in enumerate(training.weights(part)):
-            tensors |= {f"{FOLD_PREFIX}{number}.{member}.{name}": value for name, value in weights.items()}
+            prefix = f"{FOLD_PREFIX}{number}.{member}."
+            tensors |= {prefix + name: value for name, value in weights.items() if not name.startswith(DECODER_PREFIX)}
     typicality = typicality_of(*_described(training, shipped, final, describe))
     fields = write_statistics(calibration_of(held_out), typicality, folder)
     ensemble = {**card["ensemble"], "folds": len(shipped)}
