@@ -140,9 +140,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
   LesionLensLib/phantom/contrast.py
+  LesionLensLib/phantom/files.py
   LesionLensLib/phantom/head.py
   LesionLensLib/phantom/lesions.py
   LesionLensLib/phantom/shapes.py
+  LesionLensLib/phantom/thigh.py
+  LesionLensLib/phantom/thigh_anatomy.py
+  LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
   LesionLensLib/report.py

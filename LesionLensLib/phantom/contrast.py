@@ -73,7 +73,7 @@ def draw_channel(
     """
     contrast = CONTRASTS[role]
     clean = _signal(contrast, anatomy, lesion, rng)
-    seen = _sampled(clean, anatomy.grid, grid)
+    seen = sampled(clean, anatomy.grid, grid, _BLUR_MM)
     field = np.exp(contrast.bias * smooth_noise(grid.shape, grid.size[0] / 5.0, rng))
     sigma = contrast.noise * noise
     image = np.hypot(
@@ -95,10 +95,11 @@ def _signal(contrast: Contrast, anatomy: Anatomy, lesion: Field, rng: np.random.
     return signal
 
 
-def _sampled(signal: Field, source: Grid, target: Grid) -> Field:
-    """Blur by the scanner's point spread, then average over the thickness of the target's slices."""
+def sampled(signal: Field, source: Grid, target: Grid, blur_mm: float) -> Field:
+    """Blur by the scanner's point spread (its deviation in mm), then average over the thickness of the slices."""
     image = Volume(signal, source).to_sitk()
-    blurred = sitk.DiscreteGaussian(image, _BLUR_MM**2, 8, 0.01, True)
+    width = max(8, int(np.ceil(8 * blur_mm / source.spacing_mm[0])))
+    blurred = sitk.DiscreteGaussian(image, blur_mm**2, width, 0.01, True)
     layers = max(1, round(target.spacing_mm[2] / max(1.0, source.spacing_mm[0])))
     i_mm, j_mm, k_mm = target.spacing_mm
     thin = Grid(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ from scipy.spatial.transform import Rotation
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.images.write import write_volume
 from LesionLensLib.phantom.anatomy import LOWER_RAS, UPPER_RAS, build_anatomy
 from LesionLensLib.phantom.contrast import draw_channel
+from LesionLensLib.phantom.files import write_volumes
 from LesionLensLib.phantom.lesions import plant_lesions
+from LesionLensLib.phantom.shapes import scan_grid
 
 ROLES = ("T1", "T2", "FLAIR")
 _HEAD_ANGLES_DEG = {"T1": (9.0, -3.0, 4.0), "T2": (11.0, -2.0, 5.0), "FLAIR": (10.0, -4.0, 6.0)}
@@ -74,21 +75,9 @@ def _scan_grid(role: str, spacing_mm: tuple[float, float, float], oblique: bool)
     angles = _HEAD_ANGLES_DEG[role] if oblique else (0.0, 0.0, 0.0)
     axes = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag([-1.0, -1.0, 1.0])
     center = (np.array(LOWER_RAS) + UPPER_RAS) / 2
-    extent = np.array([192.0, 232.0, 168.0])
-    size = np.ceil(extent / (i_mm, j_mm, k_mm)).astype(int)
-    matrix = np.eye(4)
-    matrix[:3, :3] = axes * (i_mm, j_mm, k_mm)
-    matrix[:3, 3] = center - matrix[:3, :3] @ ((size - 1) / 2)
-    # The matrix holds the spacing only up to rounding; reports should say 0.9, not 0.8999999.
-    return replace(Grid.from_ijk_to_ras(matrix, size.tolist()), spacing_mm=(i_mm, j_mm, k_mm))
+    return scan_grid(center, (192.0, 232.0, 168.0), (i_mm, j_mm, k_mm), axes)
 
 
 def write_head_phantom(folder: str | Path, seed: int = 0, small: bool = False) -> dict[str, Path]:
     """Write `T1`, `T2`, `FLAIR`, `lesion` and `brain` as `.nii.gz` into `folder` and return the paths."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, volume in vars(make_head_phantom(seed, small=small)).items():
-        paths[name] = folder / f"{name}.nii.gz"
-        write_volume(volume, paths[name])
-    return paths
+    return write_volumes(vars(make_head_phantom(seed, small=small)), Path(folder))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from LesionLensLib.geometry import Grid
@@ -59,6 +59,21 @@ def enlarged(coarse: Field, step: float, shape: tuple[int, ...]) -> Field:
         low = field.take(below, axis)
         field = low + share * (field.take(below + 1, axis) - low)
     return field
+
+
+def enlarged_to(coarse: Field, step: float, shape: tuple[int, ...]) -> Field:
+    """Return `enlarged`, or `coarse` itself where both grids are the same."""
+    return coarse if coarse.shape == shape else enlarged(coarse, step, shape)
+
+
+def scan_grid(center_ras: ArrayLike, extent_mm: Triple, spacing_mm: Triple, axes_ras: NDArray[np.float64]) -> Grid:
+    """Return a grid of at least `extent_mm` around `center_ras`; the columns of `axes_ras` are its axes i, j, k."""
+    size = np.ceil(np.array(extent_mm) / spacing_mm).astype(int)
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes_ras * spacing_mm
+    matrix[:3, 3] = np.asarray(center_ras) - matrix[:3, :3] @ ((size - 1) / 2)
+    # The matrix holds the spacing only up to rounding; reports should say 0.9, not 0.8999999.
+    return replace(Grid.from_ijk_to_ras(matrix, size.tolist()), spacing_mm=spacing_mm)
 
 
 def smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> Field:
