@@ -1,4 +1,4 @@
-"""`make demo`: the main job on a real case where there is one, else on the project's own phantom."""
+"""`make demo`: segment and predict, each on a real case where there is one, else on the project's own phantom."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from LesionLensLib.catalogue import list_cards
 from LesionLensLib.cli.main import main as lesionlens
 
 ROLES = ("T1", "T2", "FLAIR")
+OUTCOME_ROLES = ("PET", "CT")
+OUTCOME_MODEL = "chmfl-sarcoma"
 PHANTOM_SEED = 0
 
 
 @dataclass(frozen=True)
 class DemoCase:
-    """The images of the demonstration by role, what they are in one sentence, and the true lesions where known."""
+    """The images of a demonstration by role, what they are in one sentence, and the mask of the lesions where known."""
 
     inputs: dict[str, Path]
     story: str
@@ -25,23 +28,43 @@ class DemoCase:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration and print a table of results; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo", description="Segment one case and draw its scene.")
+    """Run the demonstration and print tables of results; returns the exit code of the first step that fails."""
+    parser = argparse.ArgumentParser(prog="make demo", description="Segment a case, predict another, draw the scenes.")
     parser.add_argument("--data", type=Path, help="folder with real cases; without it the phantom is used")
     parser.add_argument("--case", default="lj_p07", help="which real case (default: lj_p07)")
     parser.add_argument("--output", type=Path, default=Path("demo"), help="where to write (default: demo)")
     options = parser.parse_args(arguments)
-    case = find_real_case(options.data, options.case) or make_phantom_case(options.output / "phantom")
+    code = segment_case(find_real_case(options.data, options.case), options.output)
+    if code == 0:
+        code = predict_case(options.data, options.output)
+    if code == 0:
+        print("This version ends here: explain comes next.")
+    return code
+
+
+def segment_case(case: DemoCase | None, output: Path) -> int:
+    """Segment the case, the phantom where it is None, into `output`/segment; returns the exit code."""
+    case = case or make_phantom_case(output / "phantom")
     print(case.story)
-    result = options.output / "segment"
+    result = output / "segment"
     call = ["segment", *(f"--input={role}={path}" for role, path in case.inputs.items())]
     call += [f"--transform={role}={path}" for role, path in case.transforms.items()]
     code = lesionlens([*call, "--output", str(result), "--scene", "--overwrite"])
-    if code == 0:
-        if case.truth is not None:
-            print(f"Dice against the known lesions: {dice_of(result, case.truth):.2f}")
-        print("This version ends here: predict and explain come next.")
+    if code == 0 and case.truth is not None:
+        print(f"Dice against the known lesions: {dice_of(result, case.truth):.2f}")
     return code
+
+
+def predict_case(data: Path | None, output: Path) -> int:
+    """Predict the outcome of a tumour into `output`/predict; returns the exit code, 0 where no model is installed."""
+    if not any(card.id == OUTCOME_MODEL and card.weights_path.is_file() for card in list_cards()):
+        print(f"The outcome step is left out: the weights of {OUTCOME_MODEL} are not part of this copy.")
+        return 0
+    case = find_real_tumour(data) or make_thigh_case(output / "phantom-thigh")
+    print(case.story)
+    call = ["predict", "--model", OUTCOME_MODEL, *(f"--input={role}={path}" for role, path in case.inputs.items())]
+    return lesionlens([*call, f"--mask=lesion={case.truth}", "--output", str(output / "predict"), "--scene",
+                       "--overwrite"])  # fmt: skip
 
 
 def find_real_case(data: Path | None, name: str) -> DemoCase | None:
@@ -66,6 +89,24 @@ def make_phantom_case(folder: Path) -> DemoCase:
     paths = write_head_phantom(folder, PHANTOM_SEED)
     inputs = {role: Path(paths[role]) for role in ROLES}
     return DemoCase(inputs, "A simulated head with planted lesions, made on this computer.", Path(paths["lesion"]))
+
+
+def find_real_tumour(data: Path | None) -> DemoCase | None:
+    """Return the first public test case of `data/sarcoma_petct` with PET, CT and tumour, or None."""
+    for folder in sorted((data / "sarcoma_petct" / "test_public").glob("*/")) if data is not None else []:
+        inputs, mask = {role: folder / f"{role}.nii.gz" for role in OUTCOME_ROLES}, folder / "tumour.nii.gz"
+        if all(path.is_file() for path in (*inputs.values(), mask)):
+            return DemoCase(inputs, f"Real FDG-PET and CT of case {folder.name}, its tumour outlined by people.", mask)
+    return None
+
+
+def make_thigh_case(folder: Path) -> DemoCase:
+    """Write the seeded thigh with its sarcoma into `folder` and return it as a case."""
+    from LesionLensLib.phantom import write_thigh_phantom
+
+    paths = write_thigh_phantom(folder, PHANTOM_SEED)
+    inputs = {role: paths[role] for role in OUTCOME_ROLES}
+    return DemoCase(inputs, "A simulated thigh with a sarcoma, made on this computer.", paths["lesion"])
 
 
 def dice_of(result: Path, truth: Path) -> float:
