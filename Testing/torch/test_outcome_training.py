@@ -243,6 +243,11 @@ def test_a_study_leaves_every_folds_predictions_and_no_checkpoint(study: Path, r
     assert all(p.outcome == int(p.case[-1]) % 2 and 0 < p.probability < 1 and p.tumour_dice is not None for p in said)
     public = read_predictions(study / "public-predictions.csv")
     assert [(p.case, p.fold) for p in public] == [("STS_006", "public"), ("STS_007", "public")]
+    with (study / "all-predictions.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    chosen = [(one["case"], one["score"]) for one in table if one["row"] == "chmfl" and one["scope"] == "public-test"]
+    assert chosen == [(p.case, f"{p.score:.9g}") for p in public]
+    assert {one["row"] for one in table} >= {"chmfl", "pet", "suvmax"}
     assert not list(study.rglob("checkpoint*"))
     assert not list(study.rglob("*.part"))
     assert not (study / "rows" / "pet" / "final").exists(), "only the shipped row needs a final model"

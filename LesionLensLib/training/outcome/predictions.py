@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from LesionLensLib.errors import UserError
 
 PREDICTIONS_FILE = "predictions.csv"
+ALL_FILE = "all-predictions.csv"
 BESIDE_FILE = "beside.csv"
 """What a part says about cases beside its held-out ones."""
 
@@ -35,12 +36,22 @@ class Prediction:
 
 def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
     """Write the table, whole or not at all."""
+    _write_table(path, (), [((), prediction) for prediction in predictions])
+
+
+def write_all_predictions(rows: Mapping[str, Mapping[str, Sequence[Prediction]]], path: Path) -> None:
+    """Write what every row said, `rows` by name and scope, as one table, whole or not at all."""
+    said = [((row, scope), one) for row, scopes in rows.items() for scope, ones in scopes.items() for one in ones]
+    _write_table(path, ("row", "scope"), said)
+
+
+def _write_table(path: Path, before: Sequence[str], records: Sequence[tuple[tuple[str, ...], Prediction]]) -> None:
     names = [f.name for f in fields(Prediction)]
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows([_text(getattr(prediction, name)) for name in names] for prediction in predictions)
+        writer.writerow([*before, *names])
+        writer.writerows([*first, *(_text(getattr(one, name)) for name in names)] for first, one in records)
     part.replace(path)
 
 

@@ -20,10 +20,12 @@ from LesionLensLib.training.outcome.baselines import train_baseline
 from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.parts import Part, choose_parts
 from LesionLensLib.training.outcome.predictions import (
+    ALL_FILE,
     BESIDE_FILE,
     PREDICTIONS_FILE,
     Prediction,
     read_predictions,
+    write_all_predictions,
     write_predictions,
 )
 from LesionLensLib.training.outcome.row import RowTraining
@@ -194,13 +196,14 @@ def run_study(
 ) -> dict[str, Any]:
     """Train what is still missing of the chosen rows and parts, then write tables, report and, if complete, the model.
 
-    In `folder`: the predictions of the chosen row by scope, `metrics.csv` with all rows, `training-report.json`,
-    `loss.png`, `weights.safetensors`, `card.json`, and `rows/` with everything of every row.
+    In `folder`: the predictions of the chosen row by scope, `metrics.csv` and `all-predictions.csv` with all rows,
+    `training-report.json`, `loss.png`, `weights.safetensors`, `card.json`, and `rows/` with everything of every row.
     """
     study = open_study(kind, recipe, rows, folder, device, progress)
     study.run(row_names, part_names)
     said = study.predictions()
     chosen = study.chosen()
+    write_all_predictions(said, folder / ALL_FILE)
     figures = write_metrics(said, folder / "metrics.csv", kind.yardstick, recipe.bootstrap)
     kind.write_tables(recipe, figures, chosen, folder)
     for scope, predictions in said.get(chosen or "", {}).items():
