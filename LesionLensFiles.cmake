@@ -136,6 +136,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelParts.py
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
+  LesionLensLib/panel/SampleNodes.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py

@@ -1,6 +1,7 @@
 """Metastasis Outcome: the probability that a tumour spreads or comes back, from images, in a child process."""
 
 import enum
+from pathlib import Path
 from typing import Any, Union
 
 import slicer
@@ -36,6 +37,15 @@ class MetastasisOutcome(ScriptedLoadableModule):
             "The networks were written anew for LesionLens from published descriptions. Please cite the papers that "
             "the model's own card names."
         )
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
+
+
+def onStartupCompleted() -> None:
+    """Offer the sample case in the module Sample Data."""
+    ensureLibrary()
+    from MetastasisOutcomeLib.SampleCase import registerSampleData
+
+    registerSampleData(Path(__file__).parent / "Resources" / "Icons")
 
 
 class Device(enum.Enum):
@@ -111,6 +121,7 @@ class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
             self.addObserver(scene, event, self.onNodesChanged)
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
+        self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
         self.ui.acceptSuggestionsButton.connect("clicked(bool)", self.parts.rows.acceptSuggestions)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
         self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
@@ -197,6 +208,14 @@ class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """The user chose another model."""
         if self._parameterNode and index >= 0:
             self._parameterNode.model = self.ui.modelSelector.itemData(index)
+
+    def onLoadSample(self) -> None:
+        """Put the simulated thigh into the scene and choose its images and its tumour."""
+        with slicer.util.tryWithErrorDisplay(_("The sample case could not be made."), waitCursor=True):
+            from MetastasisOutcomeLib.SampleCase import loadSampleCase
+
+            nodes, self._parameterNode.lesion = loadSampleCase()
+            self.parts.rows.choose(nodes)
 
     def onApplyOrCancel(self) -> None:
         """Start the work, or stop it."""

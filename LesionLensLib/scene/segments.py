@@ -13,8 +13,9 @@ from scipy import ndimage
 from vtk.util.numpy_support import vtk_to_numpy
 
 from LesionLensLib.errors import InternalFault
-from LesionLensLib.scene.terminology import BRAIN, LESION, find_term
-from LesionLensLib.scene.volumes import grid_of_node
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.scene.terminology import BRAIN, LESION, Term, find_term
+from LesionLensLib.scene.volumes import grid_of_node, right_handed
 
 # Slicer's default of 0.5 shrinks lesions of a few voxels away.
 SURFACE_SMOOTHING = 0.35
@@ -34,10 +35,24 @@ def load_segments(path: Path, name: str, reference: Any) -> Any:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     core = node.GetSegmentation()
     _complete_segments(core)
-    if not all(_is_empty(node, segment_id) for segment_id in segment_ids(node)):
-        core.SetConversionParameter("Smoothing factor", str(SURFACE_SMOOTHING))
-        node.CreateClosedSurfaceRepresentation()
-    _show_outlines(node)
+    _show(node)
+    return node
+
+
+def add_segmentation(mask: Volume, name: str, reference: Any, segment: tuple[str, str], term: Term) -> Any:
+    """Add a segmentation node with one segment (its id and name): where `mask`, on the grid of `reference`, is not 0.
+
+    `reference` is the volume node whose geometry the segmentation has; the colour is that of the term.
+    """
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    core = node.GetSegmentation()
+    core.AddEmptySegment(*segment, term.color)
+    core.GetSegment(segment[0]).SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), term.entry)
+    inside = np.ascontiguousarray(right_handed(mask).array != 0).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(inside, node, segment[0], reference)
+    _complete_segments(core)
+    _show(node)
     return node
 
 
@@ -109,6 +124,14 @@ def terminology_of(segment: Any) -> str:
     tag = vtk.reference("")
     segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
     return str(tag)
+
+
+def _show(node: Any) -> None:
+    """Show the segments as surfaces, if there is anything in them, and as outlines."""
+    if not all(_is_empty(node, segment_id) for segment_id in segment_ids(node)):
+        node.GetSegmentation().SetConversionParameter("Smoothing factor", str(SURFACE_SMOOTHING))
+        node.CreateClosedSurfaceRepresentation()
+    _show_outlines(node)
 
 
 def _show_outlines(node: Any) -> None:

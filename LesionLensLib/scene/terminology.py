@@ -60,7 +60,7 @@ def find_term(code: str, region: str) -> Term:
     raise KeyError(code)
 
 
-LESION, NEOPLASM, BRAIN = "52988006", "108369006", "12738006"
+LESION, NEOPLASM, BRAIN, SOFT_TISSUE = "52988006", "108369006", "12738006", "87784001"
 
 
 def _triple(code: dict[str, Any]) -> str:

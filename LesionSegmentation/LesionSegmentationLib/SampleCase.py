@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
-CATEGORY = "LesionLens"
 SAMPLE_NAME = "LesionLensHead"
 THUMBNAIL = "LesionLensSampleHead.png"
 
@@ -20,23 +18,13 @@ def loadSampleCase() -> dict:
 
 def addHead(head: Any) -> dict:
     """Add the images of a head phantom to the scene; return the nodes by role."""
-    from LesionLensLib.scene.volumes import add_volume
+    from LesionLensLib.panel.SampleNodes import addImages
 
-    name = slicer.mrmlScene.GenerateUniqueName
-    return {role: add_volume(volume, name(f"Sample head {role}")) for role, volume in head.channels.items()}
+    return addImages(head.channels, "Sample head")
 
 
 def registerSampleData(icons: Path) -> None:
-    """Offer the sample case in the module Sample Data; it is made on the spot, nothing is downloaded."""
-    import SampleData
+    """Offer the sample case in the module Sample Data."""
+    from LesionLensLib.panel.SampleNodes import registerSample
 
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=SAMPLE_NAME,
-        # A source needs one address for each file; with a function of its own it is never opened.
-        uris="generated:LesionLensHead",
-        fileNames=SAMPLE_NAME,
-        nodeNames=_("Sample head"),
-        thumbnailFileName=str(icons / THUMBNAIL),
-        customDownloader=lambda source: loadSampleCase(),
-    )
+    registerSample(SAMPLE_NAME, _("Sample head"), icons / THUMBNAIL, loadSampleCase)

@@ -13,7 +13,7 @@ from outcome_nodes import drawn_lesion
 
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.images.write import write_volume
-from LesionLensLib.phantom import HeadPhantom, make_head_phantom
+from LesionLensLib.phantom import HeadPhantom, ThighPhantom, make_head_phantom, make_thigh_phantom
 
 DEBIAN_PACKAGES = "libglib2.0-0 libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core"
 HERE = Path(__file__).resolve().parent
@@ -44,6 +44,12 @@ def slicer() -> Any:
 def head() -> HeadPhantom:
     """A small simulated head with lesions; nothing may change it."""
     return make_head_phantom(small=True)
+
+
+@pytest.fixture(scope="session")
+def thigh() -> ThighPhantom:
+    """A small simulated thigh with a sarcoma; nothing may change it."""
+    return make_thigh_phantom(small=True)
 
 
 @pytest.fixture

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from panel_actions import press
 from tools.file_lists import ROOT
+
+from LesionLensLib.images.resample import resample
+from LesionLensLib.phantom import ThighPhantom
 
 OPEN_PANEL = """
 import sys, time
@@ -85,9 +89,49 @@ def test_the_sample_case_button_fills_every_row(panel: Any, monkeypatch: pytest.
     assert panel.parts.rows.nodes()["T1"].GetName() == "Sample head T1_1", "a second load does not replace the first"
 
 
-def test_sample_data_is_registered_when_the_application_has_started(
-    slicer: Any, panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any
+def test_the_sample_case_button_of_the_outcome_chooses_images_and_tumour(
+    slicer: Any, outcome_panel: Any, monkeypatch: pytest.MonkeyPatch, thigh: ThighPhantom
 ) -> None:
+    monkeypatch.setattr("LesionLensLib.phantom.make_thigh_phantom", lambda: thigh)
+    panel = outcome_panel
+    press(panel.ui.sampleButton)
+    nodes = panel.parts.rows.nodes()
+    assert [node.GetName() for node in nodes.values()] == ["Sample thigh PET", "Sample thigh CT"]
+    assert panel.ui.lesionSelector.currentNode().GetName() == "Sample thigh tumour"
+    assert panel.ui.lesionPartSelector.currentText == "Tumour"
+    assert panel.ui.applyButton.enabled, panel.ui.applyButton.toolTip
+    press(panel.ui.sampleButton)
+    assert panel.parts.rows.nodes()["CT"].GetName() == "Sample thigh CT_1", "a second load does not replace the first"
+    assert panel.ui.lesionSelector.currentNode().GetName() == "Sample thigh tumour_1"
+
+
+def test_the_tumour_of_the_sample_lies_on_the_uptake_and_is_a_neoplasm_of_soft_tissue(
+    slicer: Any, outcome_panel: Any, thigh: ThighPhantom
+) -> None:
+    from MetastasisOutcomeLib.SampleCase import addThigh
+
+    from LesionLensLib.scene.segments import lesion_mask, segment_ids, terminology_of
+    from LesionLensLib.scene.volumes import volume_of_node
+
+    nodes, tumour = addThigh(thigh)
+    mask = lesion_mask(tumour, nodes["CT"])
+    assert mask.sum() == (thigh.lesion.array > 0).sum()
+    pet, ct = (volume_of_node(nodes[role]) for role in ("PET", "CT"))
+    suv = resample(pet, ct.grid).array
+    assert np.median(suv[mask]) > 3 > 1.5 > np.percentile(suv[~mask], 95)
+    (segment_id,) = segment_ids(tumour)
+    entry = terminology_of(tumour.GetSegmentation().GetSegment(segment_id))
+    assert "108369006^Neoplasm" in entry
+    assert "87784001^Soft tissue" in entry
+
+
+@pytest.mark.parametrize(("module", "name", "images"), [
+    ("LesionSegmentation", "LesionLensHead", 3), ("MetastasisOutcome", "LesionLensThigh", 2)
+])  # fmt: skip
+def test_sample_data_is_registered_when_the_application_has_started(
+    slicer: Any, panel: Any, outcome_panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any, thigh: Any,
+    module: str, name: str, images: int,
+) -> None:  # fmt: skip
     from types import ModuleType, SimpleNamespace
 
     registered: list[dict[str, Any]] = []
@@ -95,12 +139,14 @@ def test_sample_data_is_registered_when_the_application_has_started(
     sample_data.SampleDataLogic = SimpleNamespace(registerCustomSampleDataSource=lambda **kw: registered.append(kw))
     monkeypatch.setitem(sys.modules, "SampleData", sample_data)
     monkeypatch.setattr("LesionLensLib.phantom.make_head_phantom", lambda: head)
-    slot = next(slot for signature, slot in slicer.app.slots if signature == "startupCompleted()")
-    slot()
+    monkeypatch.setattr("LesionLensLib.phantom.make_thigh_phantom", lambda: thigh)
+    slots = [slot for signature, slot in slicer.app.slots if signature == "startupCompleted()"]
+    next(slot for slot in slots if slot.__module__ == module)()
     (source,) = registered
+    assert source["sampleName"] == name
     assert Path(source["thumbnailFileName"]).is_file()
     source["customDownloader"](source)
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == images
 
 
 def test_the_self_test_of_metastasis_outcome_passes(outcome_panel: Any) -> None:
