@@ -279,6 +279,16 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/README.md
   Resources/Colors/inferno.csv
   Resources/Icons/LesionLens.png
+  Resources/Models/chmfl-sarcoma/CARD.md
+  Resources/Models/chmfl-sarcoma/all-predictions.csv
+  Resources/Models/chmfl-sarcoma/card.json
+  Resources/Models/chmfl-sarcoma/loss.png
+  Resources/Models/chmfl-sarcoma/metrics.csv
+  Resources/Models/chmfl-sarcoma/predictions.csv
+  Resources/Models/chmfl-sarcoma/public-predictions.csv
+  Resources/Models/chmfl-sarcoma/training-report.json
+  Resources/Models/chmfl-sarcoma/typicality.json
+  Resources/Models/chmfl-sarcoma/weights.safetensors
   Resources/Models/rsanet-ms/CARD.md
   Resources/Models/rsanet-ms/card.json
   Resources/Models/rsanet-ms/loss.png
