@@ -14,6 +14,7 @@ from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome.calibration import Calibration
 from LesionLensLib.outcome_card import Ensemble, SideFile
+from LesionLensLib.scene.terminology import find_term
 
 OUTCOME: dict[str, Any] = {
     "outcome": {"event": "lung metastasis", "classes": ["none", "lung metastasis"]},
@@ -188,3 +189,10 @@ def test_a_model_matches_only_when_what_it_knows_of_its_training_cases_does_too(
     assert not verify_weights(read_card(tmp_path))
     with pytest.raises(EnvironmentFault, match="hash differs"):
         load_typicality(read_card(tmp_path))
+
+@pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.id)
+def test_the_terms_of_every_shipped_model_are_in_the_shipped_terminology(card: ModelCard) -> None:
+    """Slicer shows codes without meaning for a term that is in no file it has loaded."""
+    for label in card.labels:
+        _, _, kind, _, _, region, _ = label.terminology.split("~")
+        assert find_term(kind.split("^")[1], region.split("^")[1]).entry == label.terminology
