@@ -31,45 +31,43 @@ class EnsembleAnswer:
 
 
 def ask_with_ladder(
-    networks: OutcomeNetworks, values: NDArray[np.float32], choice: DeviceChoice, tell: Tell
+    networks: OutcomeNetworks, values: NDArray[np.float32], choice: DeviceChoice, tell: Tell, lean: bool = False
 ) -> tuple[EnsembleAnswer, tuple[str, ...]]:
     """Return what the networks say about `values` (C, D, H, W), and the steps of the ladder in words.
 
-    One network and one view for each core are in memory at a time. Raises `EnvironmentFault` where memory is too small
-    everywhere.
+    On a CPU a view is computed on each core; where that is too much memory, or `lean`, one view at a time. Raises
+    `EnvironmentFault` where memory is too small everywhere.
     """
     x = torch.from_numpy(values)[None]
 
     def climb(rung: Rung) -> EnsembleAnswer:
-        return _ask(networks, x, rung.choice, lambda fraction: tell(fraction, rung.name))
+        return _ask(networks, x, rung, lambda fraction: tell(fraction, rung.name))
 
-    rungs = _rungs(networks.final[0], values.shape, choice)
+    rungs = _rungs(networks.final[0], values.shape, choice, lean)
     return descend(rungs, climb, lambda rung: "plain float32", values.shape[1:], tell)
 
 
-def _rungs(network: nn.Module, shape: Sequence[int], choice: DeviceChoice) -> list[Rung]:
+def _rungs(network: nn.Module, shape: Sequence[int], choice: DeviceChoice, lean: bool) -> list[Rung]:
     widths = (module.out_channels for module in network.modules() if isinstance(module, nn.Conv3d))
-    one = int(np.prod(shape[1:])) * _BYTES_PER_VOXEL_AND_CHANNEL * next(widths, 16)
-    needed = one + 64 * MEBIBYTE
-    side_by_side = views_at_once() * one + 64 * MEBIBYTE
-    rungs = [Rung("whole field of view", choice, side_by_side)]
-    if choice.device != "cpu":
-        on_cpu = replace(choice, device="cpu", fast=PLAIN)
-        rungs = [
-            Rung(f"whole field of view on {choice.device}", choice, needed),
-            Rung("whole field of view on the CPU", on_cpu, side_by_side),
-        ]
+    view = int(np.prod(shape[1:])) * _BYTES_PER_VOXEL_AND_CHANNEL * next(widths, 16) + 64 * MEBIBYTE
+    on_cpu = choice.device == "cpu"
+    cpu, where = (choice, "") if on_cpu else (replace(choice, device="cpu", fast=PLAIN), " on the CPU")
+    single = Rung(f"whole field of view{where}, one view at a time", cpu, view, lean=True)
+    together = Rung(f"whole field of view{where}", cpu, views_at_once() * view)
+    rungs = [single] if lean else [together, single]
+    if not on_cpu:
+        rungs.insert(0, Rung(f"whole field of view on {choice.device}", choice, view))
     return rungs
 
 
-def _ask(networks: OutcomeNetworks, x: Tensor, choice: DeviceChoice, tell: Callable[[float], None]) -> EnsembleAnswer:
-    x = x.to(choice.device)
+def _ask(networks: OutcomeNetworks, x: Tensor, rung: Rung, tell: Callable[[float], None]) -> EnsembleAnswer:
+    x, at_once = x.to(rung.choice.device), 1 if rung.lean else views_at_once()
     groups = (networks.final, *networks.folds)
     for network in (network for group in groups for network in group):
-        network.to(choice.device)
-    final = ask_networks(networks.final, x, networks.views)
+        network.to(rung.choice.device)
+    final = ask_networks(networks.final, x, networks.views, at_once=at_once)
     logits = []
     for number, fold in enumerate(networks.folds, start=1):
         tell(number / len(groups))
-        logits.append(ask_networks(fold, x, networks.views, outline=False).logit)
+        logits.append(ask_networks(fold, x, networks.views, outline=False, at_once=at_once).logit)
     return EnsembleAnswer(final, tuple(logits), feature_vectors([fold[0] for fold in networks.folds], x))

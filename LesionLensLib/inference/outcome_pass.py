@@ -37,11 +37,13 @@ class OutcomeAnswer:
         return float(special.expit(self.logit))
 
 
-def ask_networks(networks: Sequence[nn.Module], x: Tensor, views: int = 1, outline: bool = True) -> OutcomeAnswer:
+def ask_networks(
+    networks: Sequence[nn.Module], x: Tensor, views: int = 1, outline: bool = True, at_once: int | None = None
+) -> OutcomeAnswer:
     """Return the mean over `networks`, put into evaluation mode, and `views` of `x` (1, C, D, H, W), on its device.
 
     Logits are averaged, and so are the outlines; without `outline` a network that can answers without making one.
-    On a CPU the views are computed side by side, one core each.
+    On a CPU `at_once` views are computed side by side, one core each; None is as many as there are cores.
     """
     for network in networks:
         network.eval()
@@ -53,7 +55,8 @@ def ask_networks(networks: Sequence[nn.Module], x: Tensor, views: int = 1, outli
         logit = float(outcome[0, 1].double() - outcome[0, 0].double())
         return logit, None if mask is None else mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0]
 
-    with Workers(views_at_once() if x.device.type == "cpu" else 1) as workers:
+    count = views_at_once() if at_once is None else at_once
+    with Workers(count if x.device.type == "cpu" else 1) as workers:
         answers = workers.map(ask, questions)
     maps = [tumour for _, tumour in answers if tumour is not None]
     mean = torch.stack(maps).mean(0).cpu().numpy() if maps else None

@@ -190,7 +190,7 @@ def _predict(run: Run, case: Case, targets: tuple[Target, ...]) -> Predicted:
             run.clock.within("network", (begun + fraction) / len(targets), f"{which}{text}")
 
         given = prepare(case, target, card)
-        answer, steps = ask_with_ladder(run.networks, given.values, run.device, tell)
+        answer, steps = ask_with_ladder(run.networks, given.values, run.device, tell, run.job.lean)
         volume_ml = None
         if answer.final.tumour is not None:
             volume_ml = outlines.add(target.number, Volume(answer.final.tumour, given.grid))

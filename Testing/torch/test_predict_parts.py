@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,37 @@ def test_out_of_memory_on_every_rung_is_the_environments_fault() -> None:
     with pytest.raises(EnvironmentFault, match="not enough memory for images of 4 x 4 x 4") as caught:
         ask_with_ladder(networks, np.zeros((2, 4, 4, 4), np.float32), CPU, lambda fraction, text: None)
     assert "ran out of memory" in caught.value.detail
+
+
+def test_views_side_by_side_say_what_they_say_one_after_another() -> None:
+    torch.manual_seed(0)
+    network, x = build_chmfl(levels=2, base_width=2, hidden=[8]).eval(), torch.randn(1, 2, 8, 8, 8)
+    single, together = (ask_networks([network], x, 8, at_once=count) for count in (1, 3))
+    assert together.logit == pytest.approx(single.logit, abs=1e-5)
+    assert single.tumour is not None
+    assert together.tumour == pytest.approx(single.tumour, abs=1e-5)
+
+
+def test_too_little_memory_for_all_cores_means_one_view_at_a_time_and_so_does_lean() -> None:
+    network, shape = build_chmfl(levels=2, base_width=2, hidden=[8]), (2, 64, 64, 64)
+    together, single = outcome_ladder._rungs(network, shape, CPU, lean=False)
+    assert (together.lean, single.lean) == (False, True)
+    assert single.bytes_needed > 64**3 * 2 * 72
+    assert together.bytes_needed == outcome_ladder.views_at_once() * single.bytes_needed
+    assert outcome_ladder._rungs(network, shape, CPU, lean=True) == [single]
+    on_gpu = outcome_ladder._rungs(network, shape, replace(CPU, device="cuda:0"), lean=False)
+    assert [rung.choice.device for rung in on_gpu] == ["cuda:0", "cpu", "cpu"]
+    assert on_gpu[0].bytes_needed == single.bytes_needed
+
+
+def test_lean_gives_the_same_answer_and_is_named_in_the_steps() -> None:
+    torch.manual_seed(0)
+    networks = OutcomeNetworks((build_chmfl(levels=2, base_width=2, hidden=[8]).eval(),), (), views=4)
+    values = np.random.default_rng(0).random((2, 8, 8, 8), np.float32)
+    usual, lean = (ask_with_ladder(networks, values, CPU, lambda f, t: None, lean=lean) for lean in (False, True))
+    assert lean[0].final.logit == pytest.approx(usual[0].final.logit, abs=1e-5)
+    assert usual[1] == ("whole field of view: done (plain float32)",)
+    assert lean[1] == ("whole field of view, one view at a time: done (plain float32)",)
 
 
 def test_a_full_device_gives_way_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
