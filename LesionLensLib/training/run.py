@@ -39,6 +39,7 @@ def run_training(
 ) -> dict[str, Any]:
     """Train as `recipe` says and write the model folder; what is there already is continued, not repeated."""
     _need_held_out_shapes(rows, recipe)
+    begun = starting_report(recipe.start_from, folder) if recipe.start_from else None
     if recipe.start_from:
         recipe = replace(recipe, card={**starting_card(recipe.start_from, folder), **recipe.card})
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def run_training(
         "labelled_patients_before_training_on_them": unseen,
         "validation": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
         "brain_network": brain_report,
-        "started_from": starting_report(recipe.start_from, folder) if recipe.start_from else None,
+        "started_from": begun,
         "torch": torch.__version__,
     }
     export_model(recipe, state.average, brain, report, folder)

@@ -43,10 +43,17 @@ def starting_card(name: str, folder: Path) -> dict[str, Any]:
 
 
 def starting_report(name: str, folder: Path) -> dict[str, Any]:
-    """Return the hash of the weights that the training in `folder` began with, and the report of how they were made."""
+    """Return the hash of the weights that the training in `folder` began with, and the report of how they were made.
+
+    Raises `UserError` where that report is damaged.
+    """
     start = _beside(name, folder)
-    report = json.loads((start / REPORT_FILE).read_text(encoding="utf-8"))
-    report["recipe"].pop("card", None)
+    try:
+        report = json.loads((start / REPORT_FILE).read_text(encoding="utf-8"))
+        report["recipe"].pop("card", None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"The {REPORT_FILE} of {name}, the model to start from, cannot be read."
+        raise UserError(message, "Train it again, or get the model again.", repr(error)) from error
     return {"weights_sha256": read_card(start).weights.sha256, "report": report}
 
 

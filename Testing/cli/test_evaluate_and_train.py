@@ -161,6 +161,18 @@ def test_a_start_that_is_not_there_is_refused(
     assert not (tmp_path / "model").exists()
 
 
+def test_a_start_with_a_damaged_report_is_refused_before_the_training(
+    training_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "training-report.json").write_text('{"steps": 4}')
+    recipe = write_recipe(tmp_path / "recipe.yaml", start_from="first")
+    arguments = ["train", str(recipe), "--data", str(training_table), "--output", str(tmp_path / "model")]
+    assert main([*arguments, "--device", "cpu"]) == 2
+    assert "training-report.json of first, the model to start from, cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 def test_train_says_before_it_starts_that_nothing_would_be_left_to_validate_on(
     training_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
