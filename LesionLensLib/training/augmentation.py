@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from LesionLensLib.geometry import Matrix
 from LesionLensLib.inference.normalize import CLIP_PERCENTILES
-from LesionLensLib.training.contrast_synthesis import patches
 from LesionLensLib.training.pose import rotation
-from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field
+from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, patches, smooth_field
 
 
 @dataclass(frozen=True)

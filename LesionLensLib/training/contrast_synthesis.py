@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from LesionLensLib.training.brain import BoolArray
-from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field, stretch
+from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, patches, smooth_field, stretch
 
 NOISE_SIDE = 96
 NOISE_SIGMAS_MM = (0.5, 0.8, 1.2)
@@ -32,8 +32,8 @@ class SynthesisRange:
     are stated on that scale. `lesion_t1` is added to white matter; `lesion_t2` and `lesion_flair` are added to white or
     grey matter, whichever is brighter, because a lesion hardly ever is darker than the cortex there. `grey_field`
     and `fluid_field` change grey matter and fluid from place to place over some centimetres, as flow does on FLAIR.
-    `grey_patch` brightens whole regions of cortex on FLAIR, and less on T2, as limbic cortex is bright in every adult
-    (Hirai et al., AJNR 21, 2000); `wall` brightens white matter along fluid on FLAIR, as the walls of the ventricles
+    `grey_patch` brightens whole regions of cortex on FLAIR, and less on T2, as limbic cortex is brighter than other
+    cortex; `wall` brightens white matter along fluid on FLAIR, as the walls of the ventricles
     are. Of a share `light_chance` of brains, `light_share` of the lesions are painted and the others left away.
     """
 
@@ -102,12 +102,6 @@ def _normal_brightness(shares: Tensor, limits: SynthesisRange, rng: np.random.Ge
     beside_fluid = gaussian_blur(shares[0], rng.uniform(0.8, 1.6)) * shares[2]
     wall = 2 * rng.uniform(*limits.wall) * beside_fluid * patches(shape, rng)
     return torch.stack([-rng.uniform(0, 0.3) * cortex, rng.uniform(0, 0.7) * cortex, cortex + wall])
-
-
-def patches(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """Return random regions of some centimetres (D, H, W): 1 inside, 0 outside, a soft edge; a tenth to half of all."""
-    field = smooth_field(shape, (8, 9, 8), 1.0, rng)
-    return torch.sigmoid((field - rng.uniform(0.0, 0.8)) * 8)
 
 
 def _lesion_fields(lesion: Tensor, limits: SynthesisRange, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

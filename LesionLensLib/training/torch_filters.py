@@ -36,6 +36,12 @@ def smooth_field(
     return stretch(coarse, shape)
 
 
+def patches(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    """Return random regions of some centimetres (D, H, W): 1 inside, 0 outside, a soft edge; a tenth to half of all."""
+    field = smooth_field(shape, (8, 9, 8), 1.0, rng)
+    return torch.sigmoid((field - rng.uniform(0.0, 0.8)) * 8)
+
+
 def stretch(coarse: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return `coarse` (d, h, w) interpolated linearly to `shape` (D, H, W), corner on corner.
 

@@ -8,9 +8,9 @@ import torch
 from scipy import ndimage
 from test_planting import ball, made_up_brain
 
-from LesionLensLib.training.contrast_synthesis import SynthesisRange, paint, patches, thin_out
+from LesionLensLib.training.contrast_synthesis import SynthesisRange, paint, thin_out
 from LesionLensLib.training.pool import tissue_shares
-from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, smooth_field, stretch
+from LesionLensLib.training.torch_filters import gaussian_blur, neighbourhood_max, patches, smooth_field, stretch
 
 FLAT = SynthesisRange(grey_field=(0, 0), white_field=(0, 0), fluid_field=(0, 0), texture=(0, 0), spots=(0, 0))
 FLUID, GREY, WHITE = ball((32, 32, 32), 4), ball((32, 32, 32), 26) & ~ball((32, 32, 32), 25), ball((32, 32, 18), 4)
