@@ -1,10 +1,10 @@
 """Metastasis Outcome: the probability that a tumour spreads or comes back, from images, in a child process."""
 
-import enum
 from pathlib import Path
 from typing import Any, Union
 
 import slicer
+from MetastasisOutcomeLib.Device import Device
 from MetastasisOutcomeLib.LibraryPath import ensureLibrary, forgetLibrary
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLMarkupsFiducialNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
@@ -46,22 +46,6 @@ def onStartupCompleted() -> None:
     from MetastasisOutcomeLib.SampleCase import registerSampleData
 
     registerSampleData(Path(__file__).parent / "Resources" / "Icons")
-
-
-class Device(enum.Enum):
-    """Where the network runs. Scenes store the names: never rename one."""
-
-    AUTOMATIC = "auto"
-    GPU_0 = "cuda:0"
-    GPU_1 = "cuda:1"
-    GPU_2 = "cuda:2"
-    GPU_3 = "cuda:3"
-    CPU = "cpu"
-
-    def label(self) -> str:
-        """Return how the choice is called in the panel."""
-        names = {Device.AUTOMATIC: _("Automatic"), Device.CPU: _("CPU")}
-        return names.get(self) or _("GPU {number}").format(number=self.value.split(":")[-1])
 
 
 @parameterNodeWrapper
