@@ -228,6 +228,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
   LesionLensLib/training/outcome/baselines.py
+  LesionLensLib/training/outcome/calibration_report.py
   LesionLensLib/training/outcome/case_order.py
   LesionLensLib/training/outcome/export.py
   LesionLensLib/training/outcome/kind.py

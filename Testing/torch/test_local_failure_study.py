@@ -150,6 +150,8 @@ def test_a_study_leaves_predictions_of_every_scope_and_no_checkpoint(study: Path
     assert report["figures"]["volume"]["training"]["auc"]["cases"] == 11
     assert "auc_minus_volume" in report["figures"]["Res"]["validation"]
     assert (study / "loss.png").stat().st_size > 1000
+    assert report["calibration"]["calibrated"]["brier_score"]["cases"] == len(held_out)
+    assert (study / "reliability.png").stat().st_size > 1000
 
 
 def test_the_tables_have_the_papers_form_with_intervals_and_say_what_is_simulated(study: Path) -> None:

@@ -38,6 +38,7 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
     """Folds over the patients of the train split; the best row on held-out lesions is shipped, judged on the test."""
 
     yardstick = "volume"
+    held_out = VALIDATION
 
     def labelled(self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
         """Return the rows with an outcome, T1c, brain, lesion mask and every channel of any row."""

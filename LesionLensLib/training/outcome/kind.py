@@ -25,10 +25,11 @@ PartPredictions = Callable[[Part], tuple[Prediction, ...]]
 class ModelKind(ABC, Generic[RecipeT, CaseT]):
     """The cases, the network and its training of one kind of outcome model.
 
-    `yardstick` is the baseline that every row is compared with.
+    `yardstick` is the baseline that every row is compared with, `held_out` the scope of what the folds held out.
     """
 
     yardstick: str
+    held_out: str
 
     @abstractmethod
     def labelled(self, recipe: RecipeT, rows: Sequence[ManifestRow]) -> list[ManifestRow]:

@@ -17,6 +17,7 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.export import draw_losses, write_report
 from LesionLensLib.training.outcome.baselines import train_baseline
+from LesionLensLib.training.outcome.calibration_report import write_calibration_report
 from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.parts import Part, choose_parts
 from LesionLensLib.training.outcome.predictions import (
@@ -197,7 +198,8 @@ def run_study(
     """Train what is still missing of the chosen rows and parts, then write tables, report and, if complete, the model.
 
     In `folder`: the predictions of the chosen row by scope, `metrics.csv` and `all-predictions.csv` with all rows,
-    `training-report.json`, `loss.png`, `weights.safetensors`, `card.json`, and `rows/` with everything of every row.
+    `training-report.json`, `loss.png`, `reliability.png`, `weights.safetensors`, `card.json`, and `rows/` with
+    everything of every row.
     """
     study = open_study(kind, recipe, rows, folder, device, progress)
     study.run(row_names, part_names)
@@ -208,6 +210,7 @@ def run_study(
     kind.write_tables(recipe, figures, chosen, folder)
     for scope, predictions in said.get(chosen or "", {}).items():
         write_predictions(predictions, folder / kind.file_of(scope))
+    calibration = write_calibration_report(said.get(chosen or "", {}).get(kind.held_out, ()), recipe.bootstrap, folder)
     model = {}
     if chosen is not None and study.finished(chosen):
         model = kind.export(study.training(chosen), study.parts, said, folder)
@@ -219,6 +222,7 @@ def run_study(
         "folds": study.plan.to_dict() if study.plan else None,
         "chosen": chosen,
         "figures": figures,
+        "calibration": calibration,
         "model": model,
         "torch": torch.__version__,
     }

@@ -37,6 +37,7 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
     """Folds over all patients as the paper has it, and the fixed public test apart."""
 
     yardstick = "suvmax"
+    held_out = CROSS_VALIDATION
 
     def labelled(self, recipe: OutcomeRecipe, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
         """Return the rows with an outcome, CT, the lesion mask and every channel of any row."""
