@@ -18,6 +18,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
   LesionLensLib/errors.py
+  LesionLensLib/explain/__init__.py
+  LesionLensLib/explain/question.py
+  LesionLensLib/explain/readout.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py
