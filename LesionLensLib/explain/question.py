@@ -39,7 +39,7 @@ class Question:
         return isinstance(self.readout, RiskReadout)
 
     def output(self, network: nn.Module, images: Tensor) -> Tensor:
-        """Return what `network` puts out for `images` (N, C, D, H, W), without a decoder that the score does not need."""
+        """Return what `network` puts out for `images` (N, C, D, H, W), without a decoder the score needs not."""
         if self.asks_risk and isinstance(network, CHMFL):
             return network.outcome_logits(images)
         output: Tensor = network(images)

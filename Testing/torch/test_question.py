@@ -33,7 +33,7 @@ def test_the_answer_is_the_calibrated_mean_of_the_networks_as_in_a_prediction() 
 
 def test_a_risk_is_read_without_the_decoder() -> None:
     images, own = torch.randn(1, 2, *GRID.shape), networks(1)
-    whole = float(own[0](images).outcome.softmax(1)[0, 1])
+    whole = own[0](images).outcome.softmax(1)[0, 1].item()
     own[0].decoder = None
     assert Question(own, images, GRID, ("PET", "CT"), RiskReadout()).answer == pytest.approx(whole, abs=1e-6)
 
