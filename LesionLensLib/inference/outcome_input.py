@@ -48,24 +48,30 @@ class OutcomeInput:
     described: CaseDescription
 
 
-Preparer = Callable[[Case, Target, ModelCard], OutcomeInput]
+CaseInput = Callable[[Target], OutcomeInput]
+"""A case made ready once, asked for each of its lesions."""
+Preparer = Callable[[Case, ModelCard], CaseInput]
 
 
-def prepare_pet_ct(case: Case, target: Target, card: ModelCard) -> OutcomeInput:
-    """Return PET and CT, each sampled once by its matrix, on the card's field of view around the lesion."""
-    reference = case.volumes[card.reference_role].grid
-    grid = _field_of_view(card).grid(reference, target.center_ras)
-    tumour = None if target.mask is None else sample_box(target.mask, grid, FILLS[LESION]).array
-    images = sample_pet_ct(case.volumes, tumour, card.roles, grid, case.transforms)
-    values = network_input(images, card.roles, card.spacing_mm[0], card.normalization)
-    return OutcomeInput(values, grid, describe_pet_ct(images, card.roles, tumour, grid, reference))
+def prepare_pet_ct(case: Case, card: ModelCard) -> CaseInput:
+    """Return how PET and CT, each sampled once by its matrix, come onto the card's field of view around a lesion."""
+    reference, view = case.volumes[card.reference_role].grid, _field_of_view(card)
+
+    def around(target: Target) -> OutcomeInput:
+        grid = view.grid(reference, target.center_ras)
+        tumour = None if target.mask is None else sample_box(target.mask, grid, FILLS[LESION]).array
+        images = sample_pet_ct(case.volumes, tumour, card.roles, grid, case.transforms)
+        values = network_input(images, card.roles, card.spacing_mm[0], card.normalization)
+        return OutcomeInput(values, grid, describe_pet_ct(images, card.roles, tumour, grid, reference))
+
+    return around
 
 
-def prepare_brain_lesion(case: Case, target: Target, card: ModelCard) -> OutcomeInput:
-    """Return T1c, FLAIR and the lesion's outline in a box around it, as z-scores of the brain.
+def prepare_brain_lesion(case: Case, card: ModelCard) -> CaseInput:
+    """Return how T1c, FLAIR and the lesion's outline come into a box around a lesion, as z-scores of the brain.
 
-    The brain is the mask of the case, else what is left of a stripped reference image, else the whole head, which the
-    typicality notices.
+    The brain is the mask of the case, else what is left of a stripped reference image, else all that is bright in it.
+    It is normalised once, whatever the number of lesions: nearly all of the time goes there.
     """
     view = lesion_view(outcome_of(card).field_mm, _cube_mm(card))
     roles = tuple(role for role in card.roles if role != LESION)
@@ -73,8 +79,12 @@ def prepare_brain_lesion(case: Case, target: Target, card: ModelCard) -> Outcome
     scores = score_brain(
         case.volumes, roles, card.reference_role, brain, view.spacing_mm, card.normalization, case.transforms
     )
-    box = lesion_box(scores, view, target.mask, target.center_ras)
-    return OutcomeInput(lesion_channels(box.images, box.lesion), box.grid, describe_lesion(box))
+
+    def around(target: Target) -> OutcomeInput:
+        box = lesion_box(scores, view, target.mask, target.center_ras)
+        return OutcomeInput(lesion_channels(box.images, box.lesion), box.grid, describe_lesion(box))
+
+    return around
 
 
 INPUTS: Mapping[str, Preparer] = MappingProxyType(

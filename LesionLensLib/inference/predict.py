@@ -180,7 +180,7 @@ def _targets(run: Run, case: Case, drawn: Volume | None) -> tuple[Target, ...]:
 
 def _predict(run: Run, case: Case, targets: tuple[Target, ...]) -> Predicted:
     card = run.card
-    prepare = preparer_of(card)
+    input_of = preparer_of(card)(case, card)
     outlines = OutlineMap(case.volumes[card.reference_role].grid)
     lesions, grids, ladder = [], [], []
     for index, target in enumerate(targets):
@@ -189,7 +189,7 @@ def _predict(run: Run, case: Case, targets: tuple[Target, ...]) -> Predicted:
         def tell(fraction: float, text: str, begun: int = index, which: str = which) -> None:
             run.clock.within("network", (begun + fraction) / len(targets), f"{which}{text}")
 
-        given = prepare(case, target, card)
+        given = input_of(target)
         answer, steps = ask_with_ladder(run.networks, given.values, run.device, tell, run.job.lean)
         volume_ml = None
         if answer.final.tumour is not None:

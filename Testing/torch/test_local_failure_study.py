@@ -225,14 +225,14 @@ def test_prediction_says_of_a_test_lesion_what_the_training_wrote_down(study: Pa
         volumes = {role: read_volume(row.files[role]) for role in ("T1c", "FLAIR")}
         case = Case(volumes, read_volume(row.files["brain"]), {}, ())
         target = targets_in(read_volume(row.files["lesion"]), volumes["T1c"], 0.0)[0]
-        given = prepare_brain_lesion(case, target, card)
+        given = prepare_brain_lesion(case, card)(target)
         x = torch.from_numpy(given.values)[None]
         logit = np.mean([ask_networks(fold, x, networks.views).logit for fold in networks.folds])
         assert logit == pytest.approx(said[row.case].score, abs=0.05), "half-precision weights differ a little"
-        point = prepare_brain_lesion(case, target_at(target.center_ras.tolist(), volumes["T1c"], "T1c"), card)
+        point = prepare_brain_lesion(case, card)(target_at(target.center_ras.tolist(), volumes["T1c"], "T1c"))
         assert np.array_equal(point.values[:2], given.values[:2])
         assert not point.values[2].any()
-        stripped = prepare_brain_lesion(replace(case, brain_mask=None), target, card)
+        stripped = prepare_brain_lesion(replace(case, brain_mask=None), card)(target)
         assert stripped.values[0] == pytest.approx(given.values[0], abs=0.05), "its own outline is the brain"
 
 
