@@ -154,6 +154,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/process.py
   LesionLensLib/progress.py
   LesionLensLib/report.py
+  LesionLensLib/resources.py
   LesionLensLib/results.py
   LesionLensLib/scene/__init__.py
   LesionLensLib/scene/__main__.py
@@ -168,7 +169,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/probability.py
   LesionLensLib/scene/probe.py
   LesionLensLib/scene/renderer.py
-  LesionLensLib/scene/resources.py
   LesionLensLib/scene/risk_plot.py
   LesionLensLib/scene/segmentation.py
   LesionLensLib/scene/segments.py
@@ -281,7 +281,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
 
 set(LESIONLENS_RESOURCES
   Resources/Colors/README.md
+  Resources/Colors/coolwarm.csv
   Resources/Colors/inferno.csv
+  Resources/Colors/plasma.csv
   Resources/Icons/LesionLens.png
   Resources/Models/chmfl-sarcoma/CARD.md
   Resources/Models/chmfl-sarcoma/all-predictions.csv

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from LesionLensLib.scene.resources import resource
+from LesionLensLib.resources import resource
 
 SHOWN_FROM = 0.1
 TABLE_NAME = "LesionLens probability (inferno)"

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from LesionLensLib.errors import EnvironmentFault
-from LesionLensLib.scene.resources import resource
+from LesionLensLib.resources import resource
 
 TYPES_FILE = "LesionLens-LesionTypes.term.json"
 REGIONS_FILE = "LesionLens-Regions.term.json"

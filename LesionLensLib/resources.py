@@ -12,7 +12,7 @@ def resource(*parts: str) -> Path:
 
     Raises `EnvironmentFault` where the file or folder is missing.
     """
-    path = Path(__file__).resolve().parents[2].joinpath("Resources", *parts)
+    path = Path(__file__).resolve().parents[1].joinpath("Resources", *parts)
     if not path.exists():
         raise EnvironmentFault(
             f"The LesionLens installation is incomplete: {'/'.join(('Resources', *parts))} is missing.",
