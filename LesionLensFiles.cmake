@@ -19,8 +19,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/train.py
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
+  LesionLensLib/explain/distance.py
   LesionLensLib/explain/question.py
   LesionLensLib/explain/readout.py
+  LesionLensLib/explain/regions.py
+  LesionLensLib/explain/shells.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py
@@ -28,6 +31,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/dicom_tags.py
   LesionLensLib/images/identity.py
   LesionLensLib/images/itk_messages.py
+  LesionLensLib/images/labelmap.py
   LesionLensLib/images/lesion_mask.py
   LesionLensLib/images/meta_header.py
   LesionLensLib/images/nifti_header.py
@@ -64,6 +68,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/memory.py
   LesionLensLib/inference/network.py
   LesionLensLib/inference/normalize.py
+  LesionLensLib/inference/outcome_case.py
   LesionLensLib/inference/outcome_input.py
   LesionLensLib/inference/outcome_ladder.py
   LesionLensLib/inference/outcome_network.py
