@@ -20,10 +20,32 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/distance.py
+  LesionLensLib/explain/occlusion/boxes.py
+  LesionLensLib/explain/occlusion/cover.py
+  LesionLensLib/explain/occlusion/cubes.py
+  LesionLensLib/explain/occlusion/fills.py
+  LesionLensLib/explain/occlusion/naive.py
+  LesionLensLib/explain/occlusion/occluder.py
+  LesionLensLib/explain/occlusion/pace.py
   LesionLensLib/explain/question.py
   LesionLensLib/explain/readout.py
   LesionLensLib/explain/regions.py
   LesionLensLib/explain/shells.py
+  LesionLensLib/explain/surface/__init__.py
+  LesionLensLib/explain/surface/choice.py
+  LesionLensLib/explain/surface/colors.py
+  LesionLensLib/explain/surface/contour.py
+  LesionLensLib/explain/surface/cut_out.py
+  LesionLensLib/explain/surface/mesh.py
+  LesionLensLib/explain/surface/neighbours.py
+  LesionLensLib/explain/surface/normals.py
+  LesionLensLib/explain/surface/point_cloud.py
+  LesionLensLib/explain/surface/poisson.py
+  LesionLensLib/explain/surface/polydata.py
+  LesionLensLib/explain/surface/probe.py
+  LesionLensLib/explain/surface/sampling.py
+  LesionLensLib/explain/surface/seven_steps.py
+  LesionLensLib/explain/surface/surface_files.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py
@@ -60,8 +82,10 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/folded_resnet3d.py
   LesionLensLib/inference/folding.py
   LesionLensLib/inference/foreground.py
+  LesionLensLib/inference/hemispheres.py
   LesionLensLib/inference/job_report.py
   LesionLensLib/inference/ladder.py
+  LesionLensLib/inference/lesion_load.py
   LesionLensLib/inference/lesion_outline.py
   LesionLensLib/inference/lesion_target.py
   LesionLensLib/inference/lesions.py
@@ -120,6 +144,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/networks/self_attention.py
   LesionLensLib/networks/slice_attention.py
   LesionLensLib/networks/unet_blocks.py
+  LesionLensLib/networks/vgg3d.py
   LesionLensLib/networks/weight_standardization.py
   LesionLensLib/outcome/__init__.py
   LesionLensLib/outcome/bootstrap.py
@@ -158,6 +183,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
+  LesionLensLib/regression_card.py
   LesionLensLib/report.py
   LesionLensLib/resources.py
   LesionLensLib/results.py
@@ -165,9 +191,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/__main__.py
   LesionLensLib/scene/build.py
   LesionLensLib/scene/bundle.py
+  LesionLensLib/scene/color_tables.py
   LesionLensLib/scene/compare.py
   LesionLensLib/scene/hierarchy.py
   LesionLensLib/scene/hierarchy_keeper.py
+  LesionLensLib/scene/impact.py
   LesionLensLib/scene/layout.py
   LesionLensLib/scene/pictures.py
   LesionLensLib/scene/prediction.py

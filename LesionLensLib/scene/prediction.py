@@ -15,8 +15,8 @@ from scipy import ndimage
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.scene.color_tables import color_table
 from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing
-from LesionLensLib.scene.probability import color_table
 from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, finish, reference_node
 from LesionLensLib.scene.segments import load_segments
 from LesionLensLib.scene.surface import add_context_surface
@@ -68,9 +68,9 @@ def _show(folder: Path, volumes: Mapping[str, Any], reference_role: str | None, 
         reference=reference,
         segmentation=load_segments(outlines, names.of("Outline"), reference) if outlines.exists() else None,
         report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
-        surface=_body(reference, names) if context_surface and modality(report, role) == CT else None,
+        surface=body_surface(reference, names) if context_surface and modality(report, role) == CT else None,
         focus_ras=(right, anterior, superior),
-        frame_ras=_around(Grid.from_dict(report["settings"]["network_grids"][0])),
+        frame_ras=around(Grid.from_dict(report["settings"]["network_grids"][0])),
     )
     for name, node in volumes.items():
         style_input(node, modality(report, name))
@@ -105,7 +105,7 @@ def _grid_of_input(report: Mapping[str, Any], role: str) -> Grid:
     return next(Grid.from_dict(entry["grid"]) for entry in report["inputs"] if entry["role"] == role)
 
 
-def _around(grid: Grid) -> NDArray[np.float64]:
+def around(grid: Grid) -> NDArray[np.float64]:
     """Return the corners (8, 3) in RAS of a box larger than the network's field of view."""
     half = _AROUND * np.array(grid.size) / 2
     middle = (np.array(grid.size) - 1) / 2
@@ -113,7 +113,7 @@ def _around(grid: Grid) -> NDArray[np.float64]:
     return grid.ras_from_ijk(middle + signs * half)
 
 
-def _body(reference: Any, names: ResultNames) -> Any | None:
+def body_surface(reference: Any, names: ResultNames) -> Any | None:
     """Add the surface of the body: the largest piece of a CT that is denser than air, its holes filled."""
     ct = volume_of_node(reference)
     coarse = resample(ct, ct.grid.with_spacing(_BODY_SPACING_MM), fill=-1000.0)

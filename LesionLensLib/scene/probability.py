@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
 import slicer
 
-from LesionLensLib.resources import resource
+from LesionLensLib.scene.color_tables import color_table
 
 SHOWN_FROM = 0.1
-TABLE_NAME = "LesionLens probability (inferno)"
-_MARK = "LesionLens.ColorTable"
 
 
 def style_probability(volume: Any) -> None:
@@ -48,26 +45,3 @@ def lay_over(volume: Any, opacity: float) -> None:
         composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
         composite.SetForegroundVolumeID(volume.GetID() if opacity > 0 else None)
         composite.SetForegroundOpacity(opacity)
-
-
-def color_table(name: str) -> Any:
-    """Return the scene's colour table node made from `Resources/Colors/<name>.csv`, adding it once.
-
-    Slicer's own file-based tables are missing in slicer-core, so the colours are shipped.
-    """
-    scene = slicer.mrmlScene
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode")):
-        known = scene.GetNthNodeByClass(index, "vtkMRMLColorTableNode")
-        if known.GetAttribute(_MARK) == name:
-            return known
-    with resource("Colors", f"{name}.csv").open(newline="") as file:
-        colors = [(float(row["red"]), float(row["green"]), float(row["blue"])) for row in csv.DictReader(file)]
-    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", TABLE_NAME)
-    node.SetTypeToUser()
-    node.SetNumberOfColors(len(colors))
-    for index, color in enumerate(colors):
-        node.SetColor(index, *color, 1.0)
-    node.SetNamesFromColors()
-    node.SetAttribute(_MARK, name)
-    node.SetHideFromEditors(False)  # a hidden colour node is not saved with the scene
-    return node

@@ -44,13 +44,14 @@ class SceneNodes:
     probability: Any | None = None
     table: Any | None = None
     surface: Any | None = None
+    others: tuple[Any, ...] = ()
     focus_ras: tuple[float, float, float] | None = None
     frame_ras: NDArray[np.float64] | None = None
 
     @property
     def data_nodes(self) -> list[Any]:
         """All nodes of the result itself, without the reference image."""
-        nodes = (self.segmentation, self.probability, self.table, self.report, self.surface)
+        nodes = (self.segmentation, self.probability, self.table, self.report, self.surface, *self.others)
         return [node for node in nodes if node is not None]
 
 
@@ -89,7 +90,7 @@ def _show(
         probability=add_volume(probability, names.of("Lesion probability")),
         table=add_lesion_table(folder / "lesions.csv", names.of("Lesion table")),
         report=add_report(report_text, f"{names.of('Report')}, research use only", names.description),
-        surface=_surface(folder, reference, brain, names) if context_surface else None,
+        surface=brain_surface(folder, reference, brain, names) if context_surface else None,
     )
     style_probability(nodes.probability)
     finish(nodes, names)
@@ -141,7 +142,8 @@ def _same_place(first: Grid, second: Grid) -> bool:
     return right_handed_grid(first).is_close(right_handed_grid(second), tolerance_mm=0.01)
 
 
-def _surface(folder: Path, reference: Any, brain: Volume | None, names: ResultNames) -> Any | None:
+def brain_surface(folder: Path, reference: Any, brain: Volume | None, names: ResultNames) -> Any | None:
+    """Add the outside of the brain, or where no mask of it is known, of the head."""
     mask_file = folder / BRAIN_MASK_FILE
     if brain is None and mask_file.exists():
         brain = read_volume(mask_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import vtk
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of `lesions.csv` means."""
+    """What a column of a result's table means."""
 
     title: str
     description: str
     unit: str = ""
     whole: bool = False
+    text: bool = False
 
 
-COLUMNS = {
+LESION_COLUMNS = {
     "lesion": Column("Lesion", "Number of the lesion, largest first", whole=True),
     "volume_ml": Column("Volume", "Volume of the lesion", "ml"),
     "centroid_r": Column("Centroid R", "Centre of the lesion towards the patient's right (RAS)", "mm"),
@@ -32,8 +34,33 @@ COLUMNS = {
 }
 
 
+REGION_COLUMNS = {
+    "label": Column("Label", "Number of the region in its label map; 0 is what lies in none", whole=True),
+    "name": Column("Region", "Name of the region", text=True),
+    "volume_ml": Column("Volume", "Volume of the region", "ml"),
+    "mean": Column("Mean impact", "Mean of the map in the region, with its sign"),
+    "share": Column("Share", "Part of the map's total absolute value that lies in the region, 0 to 1"),
+    "mean_absolute": Column("Mean absolute impact", "Mean of the map's absolute value in the region"),
+    "energy_share": Column("Share of energy", "Part of the sum of the map's squares in the region, 0 to 1"),
+    "peak": Column("Peak", "The value farthest from 0 in the region"),
+    "peak_r": Column("Peak R", "Where that value lies, towards the patient's right (RAS)", "mm"),
+    "peak_a": Column("Peak A", "Where that value lies, towards anterior (RAS)", "mm"),
+    "peak_s": Column("Peak S", "Where that value lies, towards superior (RAS)", "mm"),
+    "covered": Column("Covered", "Part of the region that the map covers, 0 to 1"),
+}
+
+
 def add_lesion_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `lesions.csv`; columns that are not known stay text."""
+    return _add_table(path, name, LESION_COLUMNS)
+
+
+def add_region_table(path: Path, name: str) -> Any:
+    """Add a table node with the numbers of `regions.csv`; columns that are not known stay text."""
+    return _add_table(path, name, REGION_COLUMNS)
+
+
+def _add_table(path: Path, name: str, columns: Mapping[str, Column]) -> Any:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
@@ -41,8 +68,8 @@ def add_lesion_table(path: Path, name: str) -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     node.SetLocked(True)
     for column_name in names:
-        node.AddColumn(_column_array(column_name, [row[column_name] for row in rows]))
-        _describe(node, column_name)
+        node.AddColumn(_column_array(column_name, [row[column_name] for row in rows], columns))
+        _describe(node, column_name, columns)
     return node
 
 
@@ -57,18 +84,19 @@ def add_report(text: str, name: str, description: str) -> Any:
     return node
 
 
-def _column_array(name: str, values: list[str]) -> Any:
-    known = COLUMNS.get(name)
-    array = vtk.vtkStringArray() if known is None else vtk.vtkIntArray() if known.whole else vtk.vtkDoubleArray()
+def _column_array(name: str, values: list[str], columns: Mapping[str, Column]) -> Any:
+    known = columns.get(name)
+    kinds = {"text": (vtk.vtkStringArray, str), "whole": (vtk.vtkIntArray, int), "real": (vtk.vtkDoubleArray, float)}
+    make, convert = kinds["text" if known is None or known.text else "whole" if known.whole else "real"]
+    array = make()
     array.SetName(name)
-    convert = str if known is None else int if known.whole else float
     for value in values:
         array.InsertNextValue(convert(value))
     return array
 
 
-def _describe(node: Any, name: str) -> None:
-    column = COLUMNS.get(name)
+def _describe(node: Any, name: str, columns: Mapping[str, Column]) -> None:
+    column = columns.get(name)
     if column is None:
         return
     if hasattr(node, "SetColumnTitle"):
