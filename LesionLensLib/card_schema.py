@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from LesionLensLib.errors import UserError
 from LesionLensLib.model_card import CARD_FILE, CARD_SCHEMA, EVIDENCE, MODEL_ID, Channel, Label, ModelCard, Weights
 from LesionLensLib.outcome_card import OUTCOME_FIELDS, OutcomeCard, WrongField, outcome_from_record
+from LesionLensLib.regression_card import REGRESSION_FIELD, RegressionCard, regression_from_record
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLAIN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
@@ -18,7 +19,7 @@ TEXT_FIELDS = ("licence", "citation", "intended_use", "data_source", "descriptio
 KNOWN_FIELDS = {
     "schema", "id", "version", "title", "task", "network", "channel_def", "reference_role", "labels", "weights",
     "spacing_mm", "spacing_range_mm", "expects_skull_stripped", "threshold", "min_volume_ml", "evidence", *TEXT_FIELDS,
-    *OUTCOME_FIELDS,
+    *OUTCOME_FIELDS, REGRESSION_FIELD,
 }  # fmt: skip
 
 
@@ -38,6 +39,9 @@ def card_from_record(record: object, folder: Path) -> ModelCard:
     reference = _text(record, "reference_role")
     if reference not in roles:
         _wrong("reference_role is not a role of channel_def")
+    regression, outcome = _regression(record), _outcome(record)
+    if regression is not None and outcome is not None:
+        _wrong("it describes both a regression and an outcome")
     return ModelCard(
         id=_matching(record, "id", MODEL_ID),
         version=_text(record, "version"),
@@ -46,11 +50,12 @@ def card_from_record(record: object, folder: Path) -> ModelCard:
         network=_network(record),
         channel_def=channels,
         reference_role=reference,
-        labels=tuple(_label(item) for item in _list(record, "labels")),
+        labels=_labels(record, needed=regression is None),
         weights=_weights(record),
         folder=folder,
         **_optional(record),
-        outcome=_outcome(record),
+        outcome=outcome,
+        regression=regression,
         extra={name: value for name, value in record.items() if name not in KNOWN_FIELDS},
     )
 
@@ -81,6 +86,19 @@ def _outcome(record: Mapping[str, Any]) -> OutcomeCard | None:
         return outcome_from_record(record)
     except WrongField as wrong:
         _wrong(str(wrong))
+
+
+def _regression(record: Mapping[str, Any]) -> RegressionCard | None:
+    try:
+        return regression_from_record(record)
+    except WrongField as wrong:
+        _wrong(str(wrong))
+
+
+def _labels(record: Mapping[str, Any], needed: bool) -> tuple[Label, ...]:
+    if not needed and "labels" not in record:
+        return ()
+    return tuple(_label(item) for item in _list(record, "labels"))
 
 
 def _network(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from LesionLensLib.outcome_card import OutcomeCard
+from LesionLensLib.regression_card import RegressionCard
 
 CARD_SCHEMA = 1
 CARD_FILE = "card.json"
@@ -62,6 +63,7 @@ class ModelCard:
     edge of images it was made for, `min_volume_ml` the lesion volume below which findings are dropped by default.
     `brain_mask` says in words how the brain is found where none is given. `outcome` is None for a model that only
     segments; in one that predicts, `threshold` is the probability from which the event is the predicted class.
+    `regression` is None for all but a model that puts out numbers, which has no `labels`.
     """
 
     id: str
@@ -88,6 +90,7 @@ class ModelCard:
     data_source: str = ""
     description: str = ""
     outcome: OutcomeCard | None = None
+    regression: RegressionCard | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -82,6 +82,8 @@ def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
     card = find_card(job.model)
     if card.outcome is not None:
         raise UserError(f"The model {card.id} predicts an outcome.", "Use lesionlens predict with it.")
+    if card.regression is not None:
+        raise UserError(f"The model {card.id} outlines nothing.", "Use a segmentation model, or lesionlens explain.")
     check_roles(job, card)
     with ResultFolder(Path(job.output), job.overwrite, [card.folder, *job_paths(job)]) as folder:
         report = _segment_into(folder.path, job, card, clock)

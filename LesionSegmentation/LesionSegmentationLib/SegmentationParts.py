@@ -16,7 +16,9 @@ class SegmentationParts(PanelParts):
     applyToolTip = _("Find the lesions.")
 
     def whyNotOffered(self, card: ModelCard) -> str:
-        """Models of outcomes have a panel of their own."""
+        """Models of outcomes have a panel of their own, and those of loads outline nothing."""
+        if card.regression is not None:
+            return _("{name} measures, but outlines nothing.").format(name=card.title)
         if card.outcome is None:
             return ""
         return _("{name} predicts an outcome; it belongs into the module Metastasis Outcome.").format(name=card.title)
