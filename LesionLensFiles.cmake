@@ -20,13 +20,29 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/distance.py
+  LesionLensLib/explain/layers/__init__.py
+  LesionLensLib/explain/layers/chain.py
+  LesionLensLib/explain/layers/chmfl.py
+  LesionLensLib/explain/layers/choice.py
+  LesionLensLib/explain/layers/cut.py
+  LesionLensLib/explain/layers/placement.py
+  LesionLensLib/explain/layers/rsanet.py
+  LesionLensLib/explain/layers/spatial.py
   LesionLensLib/explain/occlusion/boxes.py
+  LesionLensLib/explain/occlusion/cells.py
+  LesionLensLib/explain/occlusion/chmfl_branch.py
+  LesionLensLib/explain/occlusion/chmfl_head.py
   LesionLensLib/explain/occlusion/cover.py
   LesionLensLib/explain/occlusion/cubes.py
+  LesionLensLib/explain/occlusion/evaluate.py
   LesionLensLib/explain/occlusion/fills.py
+  LesionLensLib/explain/occlusion/flattened_level.py
+  LesionLensLib/explain/occlusion/incremental_chmfl.py
   LesionLensLib/explain/occlusion/naive.py
+  LesionLensLib/explain/occlusion/noise.py
   LesionLensLib/explain/occlusion/occluder.py
   LesionLensLib/explain/occlusion/pace.py
+  LesionLensLib/explain/occlusion/plane_maxima.py
   LesionLensLib/explain/question.py
   LesionLensLib/explain/readout.py
   LesionLensLib/explain/regions.py
@@ -37,6 +53,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/surface/contour.py
   LesionLensLib/explain/surface/cut_out.py
   LesionLensLib/explain/surface/mesh.py
+  LesionLensLib/explain/surface/mesh_formats.py
   LesionLensLib/explain/surface/neighbours.py
   LesionLensLib/explain/surface/normals.py
   LesionLensLib/explain/surface/point_cloud.py
@@ -193,6 +210,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/bundle.py
   LesionLensLib/scene/color_tables.py
   LesionLensLib/scene/compare.py
+  LesionLensLib/scene/explanation.py
   LesionLensLib/scene/hierarchy.py
   LesionLensLib/scene/hierarchy_keeper.py
   LesionLensLib/scene/impact.py

@@ -16,8 +16,14 @@ from LesionLensLib.model_card import ModelCard
 from LesionLensLib.networks.chmfl_variants import build_chmfl
 from LesionLensLib.networks.resnet3d import ResNet3d
 from LesionLensLib.networks.rsanet import RSANet
+from LesionLensLib.networks.vgg3d import Vgg3d
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"chmfl": build_chmfl, "resnet3d": ResNet3d, "rsanet": RSANet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "chmfl": build_chmfl,
+    "resnet3d": ResNet3d,
+    "rsanet": RSANet,
+    "vgg3d": Vgg3d,
+}
 
 
 @dataclass(frozen=True)
