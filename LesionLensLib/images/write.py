@@ -40,7 +40,7 @@ def write_image(image: sitk.Image, path: Path, compress: bool = True) -> None:
     suffix = next((s for s in WRITABLE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         raise UserError(f"{path.name} has no suffix of an image format.", f"Use {', '.join(WRITABLE_SUFFIXES)}.")
-    with _appears_whole(path, suffix) as temporary:
+    with appears_whole(path, suffix) as temporary:
         writer = sitk.ImageFileWriter()
         writer.SetFileName(str(temporary))
         writer.SetUseCompression(compress and suffix != ".nii")
@@ -50,8 +50,11 @@ def write_image(image: sitk.Image, path: Path, compress: bool = True) -> None:
 
 
 @contextmanager
-def _appears_whole(path: Path, suffix: str) -> Iterator[Path]:
-    """Give a hidden name beside `path`, renamed to it when all went well and removed when not."""
+def appears_whole(path: Path, suffix: str) -> Iterator[Path]:
+    """Give a hidden name beside `path` that ends in `suffix`, renamed to it when all went well and removed when not.
+
+    Raises `EnvironmentFault` for whatever the disk or a writer said against it.
+    """
     temporary = path.with_name(f".{path.name[: -len(suffix)]}.{os.getpid()}.part{suffix}")
     try:
         yield temporary
