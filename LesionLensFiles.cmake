@@ -250,6 +250,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/healing.py
   LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
+  LesionLensLib/training/lesion_load/__init__.py
+  LesionLensLib/training/lesion_load/augmentation.py
+  LesionLensLib/training/lesion_load/recipe.py
   LesionLensLib/training/local_failure/__init__.py
   LesionLensLib/training/local_failure/augmentation.py
   LesionLensLib/training/local_failure/baselines.py

@@ -110,6 +110,8 @@ def build_scene(
     transforms: Mapping[str, Path],
 ) -> SceneNodes:
     """Fill the empty scene of slicer-core with the images, the result, and slice nodes that stand at the lesion."""
+    from LesionLensLib.scene.explanation import is_explanation, show_explanation
+    from LesionLensLib.scene.impact import show_impact
     from LesionLensLib.scene.layout import prepare_slices
     from LesionLensLib.scene.pictures import focus_ras, set_window
     from LesionLensLib.scene.prediction import PET, PET_OPACITY, is_prediction, modality, show_prediction
@@ -123,6 +125,11 @@ def build_scene(
         nodes_by_role[role] = add_volume(volume, role)
         set_window(nodes_by_role[role])
     brain = None if brain_mask is None else read_volume(brain_mask)
+    if is_explanation(report):
+        nodes = show_explanation(folder, nodes_by_role, reference_role, brain)
+        prepare_slices(nodes.reference, focus_ras(nodes))
+        show_impact(nodes.others[0])
+        return nodes
     predicted = is_prediction(report)
     if predicted:
         nodes = show_prediction(folder, nodes_by_role, reference_role)

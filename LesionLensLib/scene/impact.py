@@ -21,6 +21,8 @@ OPACITY = 0.6
 _OPACITIES = ((0.0, 0.0), (0.2, 0.0), (0.5, 0.05), (1.0, 0.35))
 _LEGEND_LABELS = 5
 _FAR = 1e6
+# The right edge is where the pictures write the patient's side.
+_BESIDE_THE_LETTER = (0.9, 0.5)
 
 
 def style_impact(volume: Any, scale: ColorScale, title: str) -> None:
@@ -36,7 +38,7 @@ def style_impact(volume: Any, scale: ColorScale, title: str) -> None:
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(scale.low, scale.high)
     display.AutoThresholdOff()
-    display.SetThreshold(_FAR * scale.low if scale.is_signed else SHOWN_FROM * scale.high, _FAR * scale.high)
+    display.SetThreshold(-_FAR if scale.is_signed else SHOWN_FROM * scale.high, _FAR)
     display.ApplyThresholdOn()
     _add_legend(volume, title).SetVisibility(False)
 
@@ -84,3 +86,25 @@ def _add_legend(node: Any, title: str) -> Any:
     legend.SetLabelFormat("%.2g")
     legend.SetNumberOfLabels(_LEGEND_LABELS)
     return legend
+
+
+def renew_legends(text_color: tuple[float, float, float]) -> None:
+    """Replace every legend of the scene by an equal one with its text in `text_color`.
+
+    The views draw only legends that were added while they existed (vtkMRMLColorLegendDisplayableManager observes added
+    nodes, and does not look for older ones). For pictures, whose views are made after the scene.
+    """
+    scene = slicer.mrmlScene
+    count = scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode")
+    for old in [scene.GetNthNodeByClass(index, "vtkMRMLColorLegendDisplayNode") for index in range(count)]:
+        node, title, is_shown = old.GetDisplayableNode(), old.GetTitleText(), old.GetVisibility()
+        label_format, labels = old.GetLabelFormat(), old.GetNumberOfLabels()
+        scene.RemoveNode(old)
+        legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+        legend.SetTitleText(title)
+        legend.SetLabelFormat(label_format)
+        legend.SetNumberOfLabels(labels)
+        legend.SetPosition(*_BESIDE_THE_LETTER)
+        for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+            text.SetColor(*text_color)
+        legend.SetVisibility(is_shown)

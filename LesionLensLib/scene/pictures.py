@@ -11,6 +11,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
+from LesionLensLib.scene.impact import renew_legends
 from LesionLensLib.scene.layout import SLICES
 from LesionLensLib.scene.renderer import require_renderer
 from LesionLensLib.scene.segmentation import SceneNodes, focus_of
@@ -92,6 +93,7 @@ def _slice_view(
 ) -> SliceView:  # fmt: skip
     view = SliceView(name, orientation, size)
     view.show(nodes.reference, focus, box)
+    renew_legends((1.0, 1.0, 1.0))
     view.node.SetRulerType(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
     letters = size[1] // 28
     view.add_direction_letters(letters)
@@ -105,6 +107,7 @@ def _threed_view(nodes: SceneNodes, size: tuple[int, int], focus: tuple[float, f
     view = ThreeDView(size)
     view.node.SetBackgroundColor(1.0, 1.0, 1.0)
     view.node.SetBackgroundColor2(1.0, 1.0, 1.0)
+    renew_legends((0.0, 0.0, 0.0))
     view.node.SetOrientationMarkerType(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeCube)
     view.node.SetOrientationMarkerSize(slicer.vtkMRMLAbstractViewNode.OrientationMarkerSizeMedium)
     if nodes.segmentation is not None:

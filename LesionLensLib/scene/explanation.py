@@ -1,0 +1,120 @@
+"""Puts the result folder of an explanation into the scene: maps over the image, regions, coloured surface, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from LesionLensLib.explain.surface.colors import ColorScale, scale_of
+from LesionLensLib.explain.surface.surface_files import read_surface
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images.read import read_volume
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing
+from LesionLensLib.scene.impact import color_model, render_impact, show_impact, style_impact
+from LesionLensLib.scene.prediction import CT, around, body_surface, modality, style_input
+from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, brain_surface, finish, reference_node
+from LesionLensLib.scene.segments import load_segments
+from LesionLensLib.scene.tables import add_region_table, add_report
+from LesionLensLib.scene.terminology import load_terminology
+from LesionLensLib.scene.volumes import add_volume
+
+MAP_FILE, ROLE_MAP_FILE = "map.nrrd", "map-{}.nrrd"
+REGIONS_FILE, SURFACE_FILE, LESION_FILE = "regions.csv", "surface.vtp", "lesion.seg.nrrd"
+
+
+def is_explanation(report: Mapping[str, Any]) -> bool:
+    """Whether a parsed `report.json` is that of an explanation."""
+    return "method" in report["result"]
+
+
+def show_explanation(
+    folder: Path,
+    volumes: Mapping[str, Any],
+    reference_role: str | None = None,
+    brain: Volume | None = None,
+    context_surface: bool = True,
+) -> SceneNodes:
+    """Add the nodes of an explanation's result folder to the scene, in one folder beside the reference image.
+
+    The map lies over the reference in every slice view, which stand at its peak; in 3D the coloured surface is shown,
+    or where there is none the map itself as a volume rendering. `volumes` are the input volume nodes by role; `brain`
+    is a mask for the surface around it all. Raises `InternalFault` where the folder does not belong to these volumes;
+    after any error the scene is as it was.
+    """
+    with all_or_nothing():
+        return _show(Path(folder), volumes, reference_role, brain, context_surface)
+
+
+def _show(
+    folder: Path, volumes: Mapping[str, Any], reference_role: str | None, brain: Volume | None, context_surface: bool
+) -> SceneNodes:
+    load_terminology()
+    text = (folder / "report.json").read_text(encoding="utf-8")
+    report = json.loads(text)
+    settings, result = report["settings"], report["result"]
+    impact = read_volume(folder / MAP_FILE)
+    reference = reference_node(volumes, reference_role or report["model"]["reference_role"], impact.grid)
+    names = ResultNames.from_report(report, reference.GetName())
+    scale = scale_of(impact.array, settings["map"]["signed"])
+    maps = _add_maps(folder, report, impact, scale, names)
+    lesion, regions = folder / LESION_FILE, folder / REGIONS_FILE
+    right, anterior, superior = result["peak"]["ras"]
+    nodes = SceneNodes(
+        folder_item=add_folder(f"{names.folder}, {settings['map']['name']}", beside=reference),
+        reference=reference,
+        segmentation=load_segments(lesion, names.of("Explained lesion"), reference) if lesion.exists() else None,
+        table=add_region_table(regions, names.of("Regions")) if regions.exists() else None,
+        report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
+        surface=_context(folder, report, reference, brain, names) if context_surface else None,
+        others=(*maps, *_add_surface(folder, report, scale, names)),
+        focus_ras=(right, anterior, superior),
+        frame_ras=around(Grid.from_dict(settings["network_grid"])),
+    )
+    for role, node in volumes.items():
+        style_input(node, modality(report, role))
+    finish(nodes, names)
+    show_impact(maps[0])
+    render_impact(maps[0], scale, visible=len(nodes.others) == len(maps))
+    return nodes
+
+
+def _add_maps(
+    folder: Path, report: Mapping[str, Any], impact: Volume, scale: ColorScale, names: ResultNames
+) -> list[Any]:
+    """Add the map and those of single channels, all in the same colours, so that they can be compared."""
+    shown = report["settings"]["map"]
+    volumes = {shown["name"]: impact}
+    for entry in report["inputs"]:
+        path = folder / ROLE_MAP_FILE.format(entry["role"])
+        if path.exists():
+            volumes[f"{shown['name']} of {entry['role']}"] = read_volume(path)
+    nodes = []
+    for name, volume in volumes.items():
+        nodes.append(add_volume(volume, names.of(name)))
+        style_impact(nodes[-1], scale, shown["unit"])
+    return nodes
+
+
+def _add_surface(folder: Path, report: Mapping[str, Any], scale: ColorScale, names: ResultNames) -> list[Any]:
+    path = folder / SURFACE_FILE
+    if not path.exists():
+        return []
+    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", names.of("Coloured surface"))
+    model.SetAndObservePolyData(read_surface(path))
+    color_model(model, scale, report["settings"]["map"]["unit"])
+    return [model]
+
+
+def _context(
+    folder: Path, report: Mapping[str, Any], reference: Any, brain: Volume | None, names: ResultNames
+) -> Any | None:
+    """Add the body around a PET-CT, or the brain around a lesion: a coloured surface alone floats in the void."""
+    role = report["model"]["reference_role"]
+    if modality(report, role) == CT:
+        return body_surface(reference, names)
+    return brain_surface(folder, reference, brain, names)
