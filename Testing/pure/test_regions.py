@@ -56,10 +56,12 @@ def test_a_linear_map_means_its_value_at_the_middle_of_a_region_on_any_pair_of_g
     k, j, i = (slice(n // 4, 3 * n // 4) for n in label_grid.shape)
     labels[k, j, i] = 1
     middle = centres(label_grid)[labels == 1].mean(0)
-    row = region_table(Volume(field.astype(np.float32), impact_grid), labelmap_of(Volume(labels, label_grid)))[0]
+    row, rest = region_table(Volume(field.astype(np.float32), impact_grid), labelmap_of(Volume(labels, label_grid)))
     assert row.mean == pytest.approx(float(middle @ [0.5, -0.25, 1.0] + 500), abs=0.3)
     assert row.volume_ml == pytest.approx(np.count_nonzero(labels) * label_grid.voxel_ml)
     assert row.covered == pytest.approx(1.0, abs=0.02)
+    whole_ml = np.prod(impact_grid.size) * impact_grid.voxel_ml
+    assert row.volume_ml + rest.volume_ml == pytest.approx(whole_ml, rel=0.03)
 
 
 def test_shares_of_all_regions_and_of_what_lies_in_none_add_up_to_one_though_the_labels_see_only_a_part() -> None:

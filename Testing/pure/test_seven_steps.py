@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("vtkmodules", reason="VTK is not installed (optional group: scene)")
 
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 from surface_cases import (
     ball,
     centres,
@@ -124,6 +125,24 @@ def test_step_6_turns_every_part_outwards_by_itself() -> None:
         oriented_normals(points[:16])
 
 
+def test_step_6_follows_the_sheets_of_a_thin_lens_around_its_rim() -> None:
+    _, d = sphere_points(6000, 1.0, seed=3)
+    points = d * [15.0, 15.0, 1.7]
+    truth = d / [15.0, 15.0, 1.7]
+    assert (np.einsum("ij,ij->i", oriented_normals(points), truth) > 0).mean() > 0.999
+
+
+def test_step_6_turns_an_open_bowl_outwards_and_a_flat_sheet_upwards_whatever_signs_they_come_with() -> None:
+    points, truth = sphere_points(6000, 10.0, seed=5)
+    bowl = truth[:, 2] < -0.05
+    assert (np.einsum("ij,ij->i", oriented_normals(points[bowl]), truth[bowl]) > 0).all()
+    flat = np.random.default_rng(6).uniform(-10, 10, (800, 3)) * [1, 1, 0]
+    sheet = Rotation.from_euler("x", 50, degrees=True).apply(flat)
+    nearest = nearest_points(sheet)
+    for sign in (-1.0, 1.0):
+        assert (orient(sheet, sign * normal_lines(sheet, nearest), nearest)[:, 2] > 0).all()
+
+
 def test_the_signs_normals_come_with_change_neither_them_nor_the_mesh() -> None:
     points, _ = bumpy(3000)
     nearest = nearest_points(points)
@@ -172,11 +191,11 @@ def test_turning_the_points_by_90_degrees_turns_the_mesh_within_half_a_voxel(tur
 def test_two_spheres_give_two_parts_unless_only_the_largest_is_asked_for() -> None:
     (a, na), (b, nb) = sphere_points(4000, 10.0, (0, 0, 0), 1), sphere_points(2000, 6.0, (25, 0, 0), 2)
     points, normals = np.concatenate([a, b]), np.concatenate([na, nb])
-    both = poisson_surface(points, normals)
+    both = poisson_surface(points, normals, 64)
     assert len(np.unique(parts_of(both))) == 2
     assert euler_characteristic(both) == 4
     assert is_closed(both)
-    one = poisson_surface(points, normals, largest_only=True)
+    one = poisson_surface(points, normals, 64, largest_only=True)
     np.testing.assert_allclose(np.linalg.norm(points_of(one), axis=1), 10, atol=0.5)
     assert is_closed(one)
     np.testing.assert_array_equal(points_of(largest_part(both)), points_of(one))
@@ -185,8 +204,8 @@ def test_two_spheres_give_two_parts_unless_only_the_largest_is_asked_for() -> No
 def test_an_open_cloud_is_closed_up_unless_it_is_said_to_be_open() -> None:
     points, truth = sphere_points(12_000, 20.0, seed=4)
     cap = truth[:, 2] > -0.3
-    assert is_closed(poisson_surface(points[cap], truth[cap]))
-    surface = poisson_surface(points[cap], truth[cap], is_closed=False)
+    assert is_closed(poisson_surface(points[cap], truth[cap], 64))
+    surface = poisson_surface(points[cap], truth[cap], 64, is_closed=False)
     assert not is_closed(surface)
     assert points_of(surface)[:, 2].min() > -0.3 * 20 - 2.5
     np.testing.assert_allclose(np.linalg.norm(points_of(surface), axis=1), 20, atol=1.0)
@@ -204,7 +223,7 @@ def steps(oblique_grid: Grid) -> tuple[np.ndarray, dict[str, np.ndarray], object
     """All seven steps for a ball of 12 mm on the oblique grid; the left half has impact 1, the right half -1."""
     grid = grid_about(CENTRE, 40, (0.7, 1.3, 3.1), oblique_grid.direction_lps)
     impact = Volume(np.where(centres(grid)[..., 0] < CENTRE[0], 1.0, -1.0).astype(np.float32), grid)
-    surface = coloured_surface(impact, ball(grid, CENTRE, 12.0), SevenSteps(points=6000))
+    surface = coloured_surface(impact, ball(grid, CENTRE, 12.0), SevenSteps(points=6000, side=64))
     return points_of(surface), point_arrays_of(surface), surface
 
 
@@ -239,8 +258,17 @@ def test_a_constant_impact_has_one_colour_everywhere_and_a_cavity_is_filled() ->
     middle = grid.ras_from_ijk((14.5, 14.5, 14.5))
     mask = ball(grid, middle, 10.0)
     hollow = mask.with_array(mask.array - ball(grid, middle, 5.0).array)
-    surface = coloured_surface(Volume(np.full(grid.shape, 0.2, np.float32), grid), hollow, SevenSteps(points=3000))
+    surface = coloured_surface(Volume(np.full(grid.shape, 0.2, np.float32), grid), hollow, SevenSteps(points=3000, side=64))
     arrays = point_arrays_of(surface)
     assert len(np.unique(arrays["rgb"], axis=0)) == 1
     np.testing.assert_allclose(arrays["impact"], 0.2, atol=1e-6)
     assert len(np.unique(parts_of(surface))) == 1
+    assert enclosed_ml(surface) == pytest.approx(mask.array.sum() / 1000, rel=0.05)
+
+
+def test_colours_come_from_voxels_on_both_sides_of_the_surface() -> None:
+    grid = grid_about(CENTRE, 40, (1.0, 1.0, 2.0), np.eye(3).ravel())
+    away = np.linalg.norm(centres(grid) - CENTRE, axis=-1)
+    surface = coloured_surface(Volume(away.astype(np.float32), grid), ball(grid, CENTRE, 12.0), SevenSteps(points=3000, side=64))
+    radius = np.linalg.norm(points_of(surface) - CENTRE, axis=1)
+    assert np.mean(point_arrays_of(surface)["impact"] - radius) == pytest.approx(0, abs=0.15)

@@ -16,6 +16,8 @@ from scipy.spatial import cKDTree
 from LesionLensLib.explain.surface.point_cloud import Points
 
 NEIGHBOURS = 16
+# Share of the way to the centroid along the normals above which a part surely looks inwards: a flat sheet has 0.
+SURELY = 0.1
 Indices = NDArray[np.intp]
 
 
@@ -48,17 +50,18 @@ def normal_lines(points: Points, nearest: Indices) -> Points:
 def orient(points: Points, normals: Points, nearest: Indices) -> Points:
     """Return `normals` (N, 3), each turned so that neighbours agree and every connected part looks outwards.
 
-    The sign each normal comes with does not matter. A part looks outwards when most of its normals point away from its
-    centroid, as those of a closed surface do.
+    The sign each normal comes with does not matter. The highest point of a part looks upwards, as it does on every
+    closed surface; a part whose normals then clearly point to its centroid, such as an open bowl, is turned over.
     """
     tree = _spanning_tree(normals, nearest)
     _, part = connected_components(tree, directed=False)
     turned = normals * _signs_along(tree, normals, _highest_of_each(points, part))[:, None]
-    sizes = np.bincount(part)
-    centroids = np.stack([np.bincount(part, axis) for axis in points.T], axis=-1) / sizes[:, None]
-    outward = np.bincount(part, np.einsum("ij,ij->i", turned, points - centroids[part]))
-    flipped: Points = np.where(outward[part] < 0, -1.0, 1.0)[:, None] * turned
-    return flipped
+    centroids = np.stack([np.bincount(part, axis) for axis in points.T], axis=-1) / np.bincount(part)[:, None]
+    arms = points - centroids[part]
+    outward = np.bincount(part, np.einsum("ij,ij->i", turned, arms))
+    inside_out = outward < -SURELY * np.bincount(part, np.linalg.norm(arms, axis=1))
+    result: Points = np.where(inside_out[part], -1.0, 1.0)[:, None] * turned
+    return result
 
 
 def _spanning_tree(normals: Points, nearest: Indices) -> csr_array:
