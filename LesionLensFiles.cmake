@@ -9,6 +9,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/__init__.py
   LesionLensLib/cli/demo.py
   LesionLensLib/cli/evaluate.py
+  LesionLensLib/cli/explain.py
   LesionLensLib/cli/main.py
   LesionLensLib/cli/models.py
   LesionLensLib/cli/options.py
@@ -19,7 +20,15 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/train.py
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
+  LesionLensLib/explain/adam.py
   LesionLensLib/explain/distance.py
+  LesionLensLib/explain/job/__init__.py
+  LesionLensLib/explain/job/begun.py
+  LesionLensLib/explain/job/explanation.py
+  LesionLensLib/explain/job/methods.py
+  LesionLensLib/explain/job/outcome.py
+  LesionLensLib/explain/job/run.py
+  LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
   LesionLensLib/explain/layers/chmfl.py
@@ -28,6 +37,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/layers/placement.py
   LesionLensLib/explain/layers/rsanet.py
   LesionLensLib/explain/layers/spatial.py
+  LesionLensLib/explain/masked_score.py
   LesionLensLib/explain/occlusion/__init__.py
   LesionLensLib/explain/occlusion/boxes.py
   LesionLensLib/explain/occlusion/cells.py
@@ -51,6 +61,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/readout.py
   LesionLensLib/explain/regions.py
   LesionLensLib/explain/shells.py
+  LesionLensLib/explain/sigma.py
+  LesionLensLib/explain/smocam.py
+  LesionLensLib/explain/smocam_loss.py
   LesionLensLib/explain/surface/__init__.py
   LesionLensLib/explain/surface/choice.py
   LesionLensLib/explain/surface/colors.py
@@ -252,7 +265,16 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/lesion_load/__init__.py
   LesionLensLib/training/lesion_load/augmentation.py
+  LesionLensLib/training/lesion_load/brains.py
+  LesionLensLib/training/lesion_load/evaluation.py
+  LesionLensLib/training/lesion_load/examples.py
+  LesionLensLib/training/lesion_load/real.py
   LesionLensLib/training/lesion_load/recipe.py
+  LesionLensLib/training/lesion_load/records.py
+  LesionLensLib/training/lesion_load/run.py
+  LesionLensLib/training/lesion_load/soil.py
+  LesionLensLib/training/lesion_load/soils.py
+  LesionLensLib/training/lesion_load/trainer.py
   LesionLensLib/training/local_failure/__init__.py
   LesionLensLib/training/local_failure/augmentation.py
   LesionLensLib/training/local_failure/baselines.py
@@ -363,6 +385,7 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/chmfl-sarcoma.yaml
   Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
+  Resources/Recipes/vgg-lesion-load.yaml
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

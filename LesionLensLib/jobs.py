@@ -16,6 +16,9 @@ MAX_SEED = 2**32 - 1
 FARTHEST_MM = 1e5
 # The largest that stand-ins for missing DICOM tags may be: weight of a body, dose, minutes from injection to scan.
 ASSUMED_LIMITS = {"assumed_weight_kg": 500.0, "assumed_dose_mbq": 5000.0, "assumed_uptake_minutes": 1440.0}
+EXPLANATIONS = ("occlusion", "smocam", "gradcam", "attention", "features")
+SURFACE_PATTERN = re.compile(r"none|(lesion|brain)(\+\d{1,3}(\.\d+)?mm)?")
+MOST_CUBE_MM = 100.0
 RolePaths = tuple[tuple[str, str], ...]
 
 
@@ -151,11 +154,7 @@ class PredictJob(CaseJob):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.lesion_mask is None) == (self.center_ras is None):
-            told = "is given twice, as mask and as point" if self.center_ras is not None else "is not given"
-            raise UserError(
-                f"The place of the lesion {told}.", "Give either --mask lesion=PATH or --center R,A,S (mm)."
-            )
+        self._check_place()
         for name in ("lesion_mask", "brain_mask"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))
@@ -172,8 +171,65 @@ class PredictJob(CaseJob):
         """The paths of the masks of lesion and brain, if there are any."""
         return tuple(path for path in (self.lesion_mask, self.brain_mask) if path is not None)
 
+    def _check_place(self) -> None:
+        if (self.lesion_mask is None) == (self.center_ras is None):
+            told = "is given twice, as mask and as point" if self.center_ras is not None else "is not given"
+            raise UserError(
+                f"The place of the lesion {told}.", "Give either --mask lesion=PATH or --center R,A,S (mm)."
+            )
 
-JOB_KINDS: dict[str, type[CaseJob]] = {job.kind: job for job in (SegmentJob, PredictJob)}
+
+@dataclass(frozen=True)
+class ExplainJob(PredictJob):
+    """What `lesionlens explain` shall do: show what an answer of any model rests on, by `method`.
+
+    `target` is the output to explain of a model that has several. `size_mm` and `stride_mm` are the cubes of an
+    occlusion, None leaves them to the method; `per_channel` explains each channel alone as well. `regions` is a label
+    map of regions to sum the map up in, `surface` what it is painted on: none, lesion, lesion+Nmm or brain. A
+    segmentation needs no place: without a mask all lesions that it finds are explained. Raises `UserError` as
+    `PredictJob`, and for values that no explanation has.
+    """
+
+    kind: ClassVar[str] = "explain"
+
+    method: str = EXPLANATIONS[0]
+    target: str | None = None
+    size_mm: float | None = None
+    stride_mm: float | None = None
+    per_channel: bool = False
+    regions: str | None = None
+    surface: str = "lesion"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method not in EXPLANATIONS:
+            raise UserError(f"There is no method {self.method}.", f"Use one of: {', '.join(EXPLANATIONS)}.")
+        for name in ("size_mm", "stride_mm"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number_in(value, 0.0, MOST_CUBE_MM) and value > 0):
+                raise UserError(f"A cube cannot be {value} mm.", f"Give a length above 0, at most {MOST_CUBE_MM:g} mm.")
+        if not isinstance(self.per_channel, bool):
+            raise UserError("The job's per_channel must be true or false.", "Correct the job file.")
+        for name in ("target", "regions"):
+            if getattr(self, name) is not None:
+                _check_text(name, getattr(self, name))
+        if not isinstance(self.surface, str) or not SURFACE_PATTERN.fullmatch(self.surface):
+            raise UserError(f"There is no surface {self.surface}.", "Use lesion, lesion+Nmm, brain or none.")
+
+    @property
+    def mask_paths(self) -> tuple[str, ...]:
+        """The paths of the masks of lesion and brain and of the regions, if there are any."""
+        return (*super().mask_paths, *(() if self.regions is None else (self.regions,)))
+
+    def _check_place(self) -> None:
+        if self.lesion_mask is not None and self.center_ras is not None:
+            raise UserError(
+                "The place of the lesion is given twice, as mask and as point.",
+                "Give either --mask lesion=PATH or --center R,A,S (mm).",
+            )
+
+
+JOB_KINDS: dict[str, type[CaseJob]] = {job.kind: job for job in (SegmentJob, PredictJob, ExplainJob)}
 
 
 def job_from_json(text: str) -> CaseJob:

@@ -16,6 +16,7 @@ from LesionLensLib.progress import PROGRESS_MODES, Progress
 COMMANDS = {
     "segment": ("LesionLensLib.cli.segment", "find and measure lesions in the images of one visit"),
     "predict": ("LesionLensLib.cli.predict", "predict the outcome of a lesion, with interval, outline and typicality"),
+    "explain": ("LesionLensLib.cli.explain", "show what a prediction rests on: map, regions, coloured surface"),
     "models": ("LesionLensLib.cli.models", "list the models with their channels, licence and state on disk"),
     "evaluate": ("LesionLensLib.cli.evaluate", "judge a model on labelled cases, with intervals and a simple baseline"),
     "train": ("LesionLensLib.cli.train", "train a model from a recipe and a table of cases; resumable"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from LesionLensLib.cli.options import add_case_options, masks_by_role, parse_pairs
 from LesionLensLib.cli.run import run_job
@@ -40,22 +42,21 @@ def job_of(options: argparse.Namespace) -> PredictJob:
     masks = masks_by_role("predict", ["lesion", "brain"], options.masks)
     return PredictJob(
         inputs=parse_pairs("--input", options.inputs),
-        output=options.output,
-        model=options.model,
         transforms=parse_pairs("--transform", options.transforms),
-        register=options.register,
-        device=options.device,
-        seed=options.seed,
-        overwrite=options.overwrite,
-        scene=options.scene,
-        lean=options.lean,
-        lesion_mask=masks.get("lesion"),
-        brain_mask=masks.get("brain"),
-        center_ras=None if options.center is None else _point(options.center),
-        assumed_weight_kg=options.assumed_weight_kg,
-        assumed_dose_mbq=options.assumed_dose_mbq,
-        assumed_uptake_minutes=options.assumed_uptake_minutes,
+        **predict_fields(options, masks),
     )
+
+
+def predict_fields(options: argparse.Namespace, masks: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields, beside images and transforms, of a job on a lesion; raises `UserError` for a bad point."""
+    plain = ("output", "model", "register", "device", "seed", "overwrite", "scene", "lean")
+    assumed = ("assumed_weight_kg", "assumed_dose_mbq", "assumed_uptake_minutes")
+    return {
+        **{name: getattr(options, name) for name in (*plain, *assumed)},
+        "lesion_mask": masks.get("lesion"),
+        "brain_mask": masks.get("brain"),
+        "center_ras": None if options.center is None else _point(options.center),
+    }
 
 
 def _point(text: str) -> tuple[float, float, float]:

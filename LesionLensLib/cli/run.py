@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.jobs import CaseJob, PredictJob, SegmentJob, job_from_json
+from LesionLensLib.jobs import CaseJob, ExplainJob, PredictJob, SegmentJob, job_from_json
 from LesionLensLib.progress import Progress
 
 # Kind of job -> module and function that runs it; only the one that is needed is imported.
 RUNNERS = {
     SegmentJob.kind: ("LesionLensLib.inference.segment", "run_segment"),
     PredictJob.kind: ("LesionLensLib.inference.predict", "run_predict"),
+    ExplainJob.kind: ("LesionLensLib.explain.job.run", "run_explain"),
 }
 Runner = Callable[[CaseJob, Progress], dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `run`."""
-    parser.add_argument("job", metavar="JOB.json", help="a job as `to_json` of `SegmentJob` or `PredictJob` writes it")
+    parser.add_argument("job", metavar="JOB.json", help="a job as `to_json` of a job object writes it")
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:

@@ -78,6 +78,9 @@ def _show(
     for role, node in volumes.items():
         style_input(node, modality(report, role))
     finish(nodes, names)
+    if nodes.segmentation is not None:
+        # Its outline belongs into the slices; in 3D it would lie in the coloured surface and show through.
+        nodes.segmentation.GetDisplayNode().SetVisibility3D(False)
     show_impact(maps[0])
     render_impact(maps[0], scale, visible=len(nodes.others) == len(maps))
     return nodes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.jobs import PredictJob, SegmentJob, job_from_json
+from LesionLensLib.jobs import ExplainJob, PredictJob, SegmentJob, job_from_json
 
 FULL = SegmentJob(
     inputs=(("T1", "a b/t1.nii.gz"), ("FLAIR", "ü/flair.nii.gz")),
@@ -44,10 +44,23 @@ FULL_PREDICTION = PredictJob(
     assumed_uptake_minutes=105.0,
 )
 
+FULL_EXPLANATION = ExplainJob(
+    inputs=(("PET", "a b/pet"), ("CT", "ü/ct.nii.gz")),
+    output="out",
+    lesion_mask="lesion.nrrd",
+    method="smocam",
+    target="lung metastasis",
+    size_mm=12.0,
+    stride_mm=6.0,
+    per_channel=True,
+    regions="regions.seg.nrrd",
+    surface="lesion+7.5mm",
+)
+
 
 def test_a_job_with_every_field_set_survives_the_round_trip_through_json() -> None:
     assert SegmentJob.from_json(FULL.to_json()) == FULL
-    for job in (FULL, FULL_PREDICTION, PredictJob((("PET", "p"),), "out", lesion_mask="m.nii.gz")):
+    for job in (FULL, FULL_PREDICTION, FULL_EXPLANATION, PredictJob((("PET", "p"),), "out", lesion_mask="m.nii.gz")):
         again = job_from_json(job.to_json())
         assert again == job
         assert type(again) is type(job)
@@ -140,3 +153,30 @@ def test_a_prediction_refuses_what_no_run_could_use(change: dict[str, Any]) -> N
     PredictJob(**valid)
     with pytest.raises(UserError):
         PredictJob(**(valid | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "magic"},
+        {"size_mm": 0.0},
+        {"size_mm": math.nan},
+        {"stride_mm": 1000.0},
+        {"per_channel": 1},
+        {"surface": "lesion+mm"},
+        {"surface": "liver"},
+        {"regions": " "},
+        {"target": ""},
+        {"center_ras": (1.0, 2.0, 3.0)},
+    ],
+)
+def test_an_explanation_refuses_what_no_run_could_use(change: dict[str, Any]) -> None:
+    valid: dict[str, Any] = {"inputs": (("PET", "p"),), "output": "o", "lesion_mask": "m.nii.gz"}
+    assert ExplainJob(**valid).mask_paths == ("m.nii.gz",)
+    assert ExplainJob(**valid, regions="r.nrrd").mask_paths == ("m.nii.gz", "r.nrrd")
+    with pytest.raises(UserError):
+        ExplainJob(**(valid | change))
+
+
+def test_a_segmentation_is_explained_without_naming_a_place() -> None:
+    assert ExplainJob((("T1", "t"),), "out", model="rsanet-ms").lesion_mask is None

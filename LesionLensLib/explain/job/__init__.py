@@ -1,0 +1,1 @@
+"""The whole way of one explanation: the same case as the answer it explains, one method, results as files."""

@@ -1,0 +1,79 @@
+"""From the name of a method to its map, all with the same question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.occlusion.map import OcclusionMap, occlusion_map
+from LesionLensLib.explain.occlusion.settings import OcclusionSettings
+from LesionLensLib.explain.sigma import score_sigma
+from LesionLensLib.explain.smocam import smocam
+from LesionLensLib.inference.ladder import Tell
+from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS as PET_CT_INPUTS
+
+DEFAULT_CUBE_MM = 8.0
+# In z-scores 0 is the mean of the brain. In SUV and HU it is nothing like the body, and the mean of a field of view is
+# nothing like air: seen with chmfl-sarcoma, cubes of empty air then had impacts of a third of the highest.
+SCORES_FILL, PET_CT_FILL = "zero", "local-mean"
+
+Method = Callable[[Begun, Tell], Explanation]
+
+
+def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
+    """Return how much the answer falls without each cube."""
+    job = begun.job
+    size_mm = DEFAULT_CUBE_MM if job.size_mm is None else job.size_mm
+    fill = PET_CT_FILL if begun.run.card.normalization in PET_CT_INPUTS else SCORES_FILL
+    asked = OcclusionSettings(size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=fill)
+    found = occlusion_map(begun.question, asked, tell)
+    return Explanation(
+        values=found.total,
+        name="Occlusion impact",
+        unit=f"change of {begun.unit}",
+        signed=True,
+        sentence=_occlusion_sentence(found, begun),
+        by_role=found.by_role,
+        settings={"size_mm": size_mm, "stride_mm": job.stride_mm, "fill": asked.fill, "cube_voxels": list(found.size)},
+        told={
+            "cubes": found.cubes,
+            "evaluation": found.method,
+            "evaluation_because": found.plain_because,
+            "noise": float(f"{found.noise:.3g}"),
+            "silenced_cubes": found.silenced,
+        },
+    )
+
+
+def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
+    """Return the smallest smooth mask of features with which the answer stays."""
+    found = smocam(begun.question, score_sigma(begun.run.card, begun.question.readout), tell=tell)
+    told = found.diagnostics.to_dict()
+    return Explanation(
+        values=found.map.array,
+        name="SMOCAM mask",
+        unit="weight of the features",
+        signed=False,
+        sentence=found.diagnostics.text,
+        settings={key: told[key] for key in ("mode", "layer", "budget", "sigma", "mask_size")},
+        told={key: told[key] for key in ("error_over_sigma", "norm", "loss_terms", "iterations", "extension")},
+    )
+
+
+METHODS: Mapping[str, Method] = MappingProxyType({"occlusion": explain_by_occlusion, "smocam": explain_by_smocam})
+
+
+def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:
+    if not np.any(found.total):
+        return f"No cube changes the {begun.answer_name} by more than rounding does."
+    highest, lowest = float(found.total.max()), float(found.total.min())
+    parts = []
+    if highest > 0:
+        parts.append(f"falls by up to {highest:.2g}")
+    if lowest < 0:
+        parts.append(f"rises by up to {-lowest:.2g}")
+    return f"Without a cube of the image the {begun.answer_name}, {found.answer:.2f}, {' or '.join(parts)}."

@@ -1,0 +1,145 @@
+"""`lesionlens explain`: a job in, map, regions, coloured surface and report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LesionLensLib.catalogue import find_card
+from LesionLensLib.errors import UserError
+from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.methods import METHODS
+from LesionLensLib.explain.job.outcome import begin_outcome, check_outcome_explanation
+from LesionLensLib.explain.job.told import result_of, settings_of
+from LesionLensLib.explain.regions import RegionImpact, region_table, write_regions_csv
+from LesionLensLib.explain.shells import lesion_shells
+from LesionLensLib.explain.surface.choice import parse_surface
+from LesionLensLib.explain.surface.colors import scale_of
+from LesionLensLib.explain.surface.probe import coloured_contour
+from LesionLensLib.explain.surface.surface_files import write_surface
+from LesionLensLib.images.labelmap import Labelmap, read_labelmap
+from LesionLensLib.images.resample import resample
+from LesionLensLib.images.segmentation_file import Segment, write_segmentation
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.images.write import write_volume
+from LesionLensLib.inference.case import job_paths, write_registrations
+from LesionLensLib.inference.clock import PhaseClock
+from LesionLensLib.inference.device import make_deterministic
+from LesionLensLib.inference.job_report import Told, finish_job
+from LesionLensLib.inputs import Finding
+from LesionLensLib.jobs import ExplainJob
+from LesionLensLib.model_card import ModelCard
+from LesionLensLib.progress import Progress
+from LesionLensLib.results import ResultFolder, speaking_of_disk
+
+PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "prepare": 0.12, "explain": 0.15,
+          "write": 0.9, "scene": 0.95}  # fmt: skip
+MAP_FILE, ROLE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
+SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
+LESION_COLOR = (0.902, 0.373, 0.157)
+
+
+def run_explain(job: ExplainJob, progress: Progress) -> dict[str, Any]:
+    """Run an explain job and return its report; the result folder appears whole or not at all.
+
+    Raises `UserError`, `EnvironmentFault` or `Cancelled`; then nothing is left behind.
+    """
+    clock = PhaseClock(progress, PHASES)
+    card = find_card(job.model)
+    _check(job, card)
+    with ResultFolder(Path(job.output), job.overwrite, [card.folder, *job_paths(job)]) as folder:
+        report = _explain_into(folder.path, job, card, clock)
+    progress.update("done", 1.0, "done")
+    return report
+
+
+def _check(job: ExplainJob, card: ModelCard) -> None:
+    if card.outcome is None:
+        raise UserError(f"{card.id} predicts no outcome, and only predictions are explained.", "Name an outcome model.")
+    if job.method not in METHODS:
+        raise UserError(f"The method {job.method} is not there yet.", f"Use one of: {', '.join(METHODS)}.")
+    check_outcome_explanation(job, card)
+
+
+def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
+    make_deterministic()
+    regions = None if job.regions is None else read_labelmap(job.regions)
+    begun = begin_outcome(job, card, clock)
+    begun.run.warn(begun.findings)
+    with clock.phase("explain", f"explaining by {job.method} on {begun.run.device.device}"):
+        found = METHODS[job.method](begun, lambda fraction, text: clock.within("explain", fraction, text))
+    begun.run.warn(found.findings)
+    with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
+        impact = _write_maps(folder, begun, found)
+        regions = regions or shells_of(begun)
+        rows = _write_regions(folder, impact, regions)
+        missing = _missing_regions(regions) + _write_surface(folder, begun, impact, found)
+        _write_lesion(folder, begun)
+        write_registrations(folder, begun.case)
+    begun.run.warn(missing)
+    findings = (*begun.findings, *found.findings, *missing)
+    told = Told(settings_of(begun, found), (), findings, result_of(begun, found, impact, regions, rows))
+    return finish_job(folder, job, begun.run, begun.case, told, job.brain_mask)
+
+
+def _write_maps(folder: Path, begun: Begun, found: Explanation) -> Volume:
+    """Write the map and those of single channels on the reference grid; return the map as the method made it."""
+    for name, values in {MAP_FILE: found.values, **_role_files(found)}.items():
+        volume = Volume(values.astype(np.float32), begun.question.grid)
+        write_volume(resample(volume, begun.reference.grid), folder / name)
+    return Volume(found.values.astype(np.float32), begun.question.grid)
+
+
+def _role_files(found: Explanation) -> dict[str, Any]:
+    return {ROLE_MAP_FILE.format(role): values for role, values in found.by_role.items()}
+
+
+def shells_of(begun: Begun) -> Labelmap | None:
+    """Return the shells around the lesion on the reference grid, within the brain where it is known."""
+    if begun.lesion is None:
+        return None
+    return lesion_shells(_on_reference(begun.lesion, begun), _brain_on_reference(begun))
+
+
+def _write_regions(folder: Path, impact: Volume, regions: Labelmap | None) -> tuple[RegionImpact, ...]:
+    rows = () if regions is None else region_table(impact, regions)
+    if rows:
+        write_regions_csv(folder / REGIONS_FILE, rows)
+    return rows
+
+
+def _missing_regions(regions: Labelmap | None) -> tuple[Finding, ...]:
+    if regions is not None:
+        return ()
+    text = "A point was given and no mask, so there are no shells around the lesion to sum up."
+    return (Finding("info", "no-regions", text, "Give a mask of the lesion, or --regions."),)
+
+
+def _write_surface(folder: Path, begun: Begun, impact: Volume, found: Explanation) -> tuple[Finding, ...]:
+    choice = parse_surface(begun.job.surface)
+    if choice is None:
+        return ()
+    mask = begun.lesion if choice.subject == "lesion" else begun.brain
+    if mask is None:
+        text = f"No mask of the {choice.subject} was given, so there is no coloured surface of it."
+        return (Finding("info", "no-surface", text, f"Give --mask {choice.subject}=PATH."),)
+    scale = scale_of(impact.array, found.signed)
+    write_surface(coloured_contour(impact, mask, choice.beyond_mm, scale), folder / SURFACE_FILE)
+    return ()
+
+
+def _write_lesion(folder: Path, begun: Begun) -> None:
+    if begun.lesion is not None:
+        segment = Segment("lesion", "Explained lesion", 1, LESION_COLOR, "")
+        write_segmentation(_on_reference(begun.lesion, begun), [segment], folder / LESION_FILE)
+
+
+def _on_reference(mask: Volume, begun: Begun) -> Volume:
+    return resample(mask.with_array((mask.array != 0).astype(np.uint8)), begun.reference.grid, "nearest")
+
+
+def _brain_on_reference(begun: Begun) -> Volume | None:
+    return None if begun.brain is None else _on_reference(begun.brain, begun)

@@ -1,0 +1,80 @@
+"""What the report says of an explanation: how it was made, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.regions import ELSEWHERE, RegionImpact
+from LesionLensLib.geometry import Matrix
+from LesionLensLib.images.labelmap import Labelmap
+from LesionLensLib.images.volume import Volume
+from LesionLensLib.inference.case import describe_transforms
+from LesionLensLib.inference.outcome_case import assumed_of
+from LesionLensLib.inference.prediction import SIMULATED
+from LesionLensLib.outcome_card import SIMULATED_NOTE
+
+_DIGITS = 6
+
+
+def settings_of(begun: Begun, found: Explanation) -> dict[str, Any]:
+    """Return how the map was made, and what the scene has to know to show it."""
+    job, card, case = begun.job, begun.run.card, begun.case
+    return {
+        "method": job.method,
+        **found.settings,
+        "map": {"name": found.name, "unit": found.unit, "signed": found.signed},
+        "normalization": card.normalization,
+        "lesion": "mask" if job.lesion_mask is not None else "point",
+        "networks": len(begun.question.networks),
+        "surface": job.surface,
+        "transforms": describe_transforms(job, case),
+        "assumed": assumed_of(job),
+        "modalities": {one.role: one.modality for one in card.channel_def if one.role in case.volumes},
+        "network_grid": begun.question.grid.to_dict(),
+        "device_reason": begun.run.device.reason,
+    }
+
+
+def result_of(
+    begun: Begun, found: Explanation, impact: Volume, regions: Labelmap | None, rows: Sequence[RegionImpact]
+) -> dict[str, Any]:
+    """Return the answer that was explained, the peak of the map, and all of it in a sentence."""
+    at = np.unravel_index(int(np.argmax(np.abs(impact.array))), impact.array.shape)
+    peak_ras = impact.grid.ras_from_ijk(np.array(at[::-1]))
+    is_simulated = begun.run.card.evidence == SIMULATED
+    note = {"note": SIMULATED_NOTE} if is_simulated else {}
+    start = f"{SIMULATED_NOTE.capitalize()}. " if is_simulated else ""
+    return {
+        **note,
+        "method": begun.job.method,
+        "target": begun.answer_name,
+        begun.unit: round(begun.question.answer, _DIGITS),
+        **begun.told,
+        "peak": {
+            "ras": [round(float(mm), 3) for mm in peak_ras],
+            "value": float(f"{float(impact.array[at]):.6g}"),
+            "region": None if regions is None else region_at(regions, peak_ras),
+        },
+        **found.told,
+        "text": f"{start}{found.sentence}{_where(rows)}",
+    }
+
+
+def region_at(regions: Labelmap, point_ras: Matrix) -> str:
+    """Return the names of the regions at a point (RAS, mm), or that it lies elsewhere."""
+    i, j, k = (int(n) for n in np.rint(regions.layers[0].grid.ijk_from_ras(point_ras)))
+    if not all(0 <= n < size for n, size in zip((i, j, k), regions.layers[0].grid.size, strict=True)):
+        return ELSEWHERE
+    values = [int(layer.array[k, j, i]) for layer in regions.layers]
+    names = [region.name for region in regions.regions if values[region.layer] == region.value]
+    return ", ".join(names) or ELSEWHERE
+
+
+def _where(rows: Sequence[RegionImpact]) -> str:
+    most = max((row for row in rows if row.label), key=lambda row: row.share, default=None)
+    return "" if most is None or not most.share else f" {100 * most.share:.0f} % of the map lie in {most.name}."
