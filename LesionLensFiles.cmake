@@ -21,6 +21,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/adam.py
+  LesionLensLib/explain/asymmetry.py
   LesionLensLib/explain/distance.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
@@ -28,6 +29,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
   LesionLensLib/explain/job/run.py
+  LesionLensLib/explain/job/segmentation.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -140,6 +142,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/prepared_channels.py
   LesionLensLib/inference/region.py
   LesionLensLib/inference/segment.py
+  LesionLensLib/inference/segmentation_case.py
   LesionLensLib/inference/streamed_rsanet.py
   LesionLensLib/inference/workers.py
   LesionLensLib/inputs/__init__.py

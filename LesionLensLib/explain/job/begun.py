@@ -19,7 +19,8 @@ class Begun:
 
     `lesion` (0 and 1) lies on the reference image's grid or a part of it, and `brain` on any grid; None where neither
     is known. `answer_name` is "probability of lung metastasis" or the like, `unit` "probability" or "ml". `told` are
-    fields of the result that come from the answer.
+    fields of the result that come from the answer. `fast` is the same question to a faster form of the networks, for
+    methods that need no gradients.
     """
 
     run: JobRun
@@ -32,6 +33,7 @@ class Begun:
     unit: str
     findings: tuple[Finding, ...] = ()
     told: dict[str, Any] = field(default_factory=dict)
+    fast: Question | None = None
 
     @property
     def reference(self) -> Volume:

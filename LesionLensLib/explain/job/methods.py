@@ -7,16 +7,21 @@ from types import MappingProxyType
 
 import numpy as np
 
+from LesionLensLib.explain.distance import signed_distance_mm
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.occlusion.cubes import Mask
 from LesionLensLib.explain.occlusion.map import OcclusionMap, occlusion_map
 from LesionLensLib.explain.occlusion.settings import OcclusionSettings
 from LesionLensLib.explain.sigma import score_sigma
 from LesionLensLib.explain.smocam import smocam
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.ladder import Tell
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS as PET_CT_INPUTS
 
 DEFAULT_CUBE_MM = 8.0
+# A pass over a whole brain takes more than a second: larger cubes, and none far from the lesions.
+WHOLE_BRAIN_CUBE_MM, REACH_MM = 16.0, 20.0
 # In z-scores 0 is the mean of the brain. In SUV and HU it is nothing like the body, and the mean of a field of view is
 # nothing like air: seen with chmfl-sarcoma, cubes of empty air then had impacts of a third of the highest.
 SCORES_FILL, PET_CT_FILL = "zero", "local-mean"
@@ -27,10 +32,16 @@ Method = Callable[[Begun, Tell], Explanation]
 def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
     """Return how much the answer falls without each cube."""
     job = begun.job
-    size_mm = DEFAULT_CUBE_MM if job.size_mm is None else job.size_mm
+    size_mm = job.size_mm or (DEFAULT_CUBE_MM if begun.fast is None else WHOLE_BRAIN_CUBE_MM)
     fill = PET_CT_FILL if begun.run.card.normalization in PET_CT_INPUTS else SCORES_FILL
-    asked = OcclusionSettings(size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=fill)
-    found = occlusion_map(begun.question, asked, tell)
+    asked = OcclusionSettings(
+        size_mm=size_mm,
+        stride_mm=job.stride_mm,
+        per_channel=job.per_channel,
+        fill=fill,
+        region=None if begun.fast is None else _around_the_lesion(begun),
+    )
+    found = occlusion_map(begun.fast or begun.question, asked, tell)
     return Explanation(
         values=found.total,
         name="Occlusion impact",
@@ -65,6 +76,14 @@ def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
 
 
 METHODS: Mapping[str, Method] = MappingProxyType({"occlusion": explain_by_occlusion, "smocam": explain_by_smocam})
+
+
+def _around_the_lesion(begun: Begun) -> Mask | None:
+    """Return the voxels (D, H, W) of the question's grid within `REACH_MM` of the lesion."""
+    if begun.lesion is None:
+        return None
+    inside = resample(begun.lesion, begun.question.grid, "nearest").array != 0
+    return signed_distance_mm(inside, begun.question.grid, REACH_MM) <= REACH_MM
 
 
 def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:

@@ -13,6 +13,7 @@ from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.job.methods import METHODS
 from LesionLensLib.explain.job.outcome import begin_outcome, check_outcome_explanation
+from LesionLensLib.explain.job.segmentation import begin_segmentation, check_segmentation_explanation
 from LesionLensLib.explain.job.told import result_of, settings_of
 from LesionLensLib.explain.regions import RegionImpact, region_table, write_regions_csv
 from LesionLensLib.explain.shells import lesion_shells
@@ -35,7 +36,7 @@ from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress
 from LesionLensLib.results import ResultFolder, speaking_of_disk
 
-PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "prepare": 0.12, "explain": 0.15,
+PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "brain": 0.11, "prepare": 0.12, "explain": 0.15,
           "write": 0.9, "scene": 0.95}  # fmt: skip
 MAP_FILE, ROLE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
 SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
@@ -57,17 +58,19 @@ def run_explain(job: ExplainJob, progress: Progress) -> dict[str, Any]:
 
 
 def _check(job: ExplainJob, card: ModelCard) -> None:
-    if card.outcome is None:
-        raise UserError(f"{card.id} predicts no outcome, and only predictions are explained.", "Name an outcome model.")
     if job.method not in METHODS:
         raise UserError(f"The method {job.method} is not there yet.", f"Use one of: {', '.join(METHODS)}.")
-    check_outcome_explanation(job, card)
+    if card.regression is not None:
+        raise UserError(f"{card.id} is a regression model, which cannot be explained yet.", "Name another model.")
+    check = check_segmentation_explanation if card.outcome is None else check_outcome_explanation
+    check(job, card)
 
 
 def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
     make_deterministic()
     regions = None if job.regions is None else read_labelmap(job.regions)
-    begun = begin_outcome(job, card, clock)
+    begin = begin_segmentation if card.outcome is None else begin_outcome
+    begun = begin(job, card, clock)
     begun.run.warn(begun.findings)
     with clock.phase("explain", f"explaining by {job.method} on {begun.run.device.device}"):
         found = METHODS[job.method](begun, lambda fraction, text: clock.within("explain", fraction, text))
