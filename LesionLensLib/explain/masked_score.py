@@ -1,0 +1,54 @@
+"""What networks say when a mask is multiplied onto the features of one of their layers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from LesionLensLib.explain.layers.choice import asked_layers
+from LesionLensLib.explain.layers.cut import Cut
+from LesionLensLib.explain.question import Question
+from LesionLensLib.inference.cpu import FastPath
+
+
+class MaskedScore:
+    """The mean score over the networks of `question`, the same mask on the features of `layer` of each of them.
+
+    The features are computed here, once; a mask then costs the rest of the networks alone. `score` is the mean score of
+    the image as it is. Raises `UserError` for a layer that the networks do not have.
+    """
+
+    def __init__(self, question: Question, layer: str | None) -> None:
+        self.readout = question.readout
+        with torch.no_grad():
+            self.cuts = [each.cut(question.image) for each in asked_layers(question, layer)]
+            self.score = self._mean_score(None)
+
+    def moved(self, mask: Tensor) -> Tensor:
+        """Return by how much a `mask` (d, h, w) for all channels and branches moves the mean score; differentiable."""
+        return self._mean_score(mask) - self.score
+
+    def _mean_score(self, mask: Tensor | None) -> Tensor:
+        return torch.stack([self._score(cut, mask) for cut in self.cuts]).mean()
+
+    def _score(self, cut: Cut, mask: Tensor | None) -> Tensor:
+        features = cut.features if mask is None else [each * mask.to(each.dtype) for each in cut.features]
+        return self.readout.score(cut.tail(features))[0].float()
+
+
+def in_form(question: Question, form: FastPath) -> Question:
+    """Return `question` with copies of its networks in the type and layout of `form`; what it has stays as it is."""
+
+    def copied(network: nn.Module) -> nn.Module:
+        own = copy.deepcopy(network).to(form.dtype)
+        return own if form.layout == "plain" else _channels_last(own)
+
+    networks = tuple(copied(network) for network in question.networks)
+    return replace(question, networks=networks, image=question.image.to(form.dtype))
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
