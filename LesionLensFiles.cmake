@@ -23,6 +23,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/adam.py
   LesionLensLib/explain/asymmetry.py
   LesionLensLib/explain/distance.py
+  LesionLensLib/explain/gradcam.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
   LesionLensLib/explain/job/explanation.py
@@ -200,13 +201,19 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome/typicality.py
   LesionLensLib/outcome_card.py
   LesionLensLib/panel/ChannelRows.py
+  LesionLensLib/panel/ChoiceList.py
+  LesionLensLib/panel/Explaining.py
   LesionLensLib/panel/InputChecks.py
   LesionLensLib/panel/Installation.py
+  LesionLensLib/panel/LesionPlace.py
+  LesionLensLib/panel/LesionSelector.py
+  LesionLensLib/panel/ModulePanel.py
   LesionLensLib/panel/NodeFiles.py
   LesionLensLib/panel/PanelParts.py
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
+  LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
   LesionLensLib/phantom/anatomy.py
@@ -239,6 +246,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/prediction.py
   LesionLensLib/scene/probability.py
   LesionLensLib/scene/probe.py
+  LesionLensLib/scene/provenance.py
   LesionLensLib/scene/renderer.py
   LesionLensLib/scene/risk_plot.py
   LesionLensLib/scene/segmentation.py
