@@ -132,6 +132,17 @@ def test_smocam_needs_to_know_how_much_the_answer_varies(
     assert read_volume(call.output / "map.nrrd").array.min() >= 0
 
 
+def test_grad_cam_tells_its_layer_and_has_two_signs(predict_files: PredictFiles) -> None:
+    call = predict_files.call("gradcam")
+    assert main(explain(call, "--method=gradcam")) == 0
+    settings = report_of(call.output)["settings"]
+    assert settings["map"] == {"name": "Grad-CAM", "unit": "weight of the features", "signed": True}
+    assert len(settings["layer_size"]) == 3
+    impact = read_volume(call.output / "map.nrrd").array
+    assert np.isfinite(impact).all()
+    assert impact.any()
+
+
 @pytest.mark.parametrize(
     ("extra", "told"),
     [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
 from LesionLensLib.explain.distance import signed_distance_mm
+from LesionLensLib.explain.gradcam import gradcam
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.layers.choice import asked_layers
 from LesionLensLib.explain.occlusion.cubes import Mask
 from LesionLensLib.explain.occlusion.map import OcclusionMap, occlusion_map
 from LesionLensLib.explain.occlusion.settings import OcclusionSettings
@@ -75,7 +77,29 @@ def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
     )
 
 
-METHODS: Mapping[str, Method] = MappingProxyType({"occlusion": explain_by_occlusion, "smocam": explain_by_smocam})
+def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
+    """Return the features of a layer, each weighed by how much the answer rises with it."""
+    tell(0.0, "one pass of the network, and back through its last part")
+    layer = asked_layers(begun.question)[0]
+    found = gradcam(begun.question, signed=True)
+    return Explanation(
+        values=found.array,
+        name="Grad-CAM",
+        unit="weight of the features",
+        signed=True,
+        sentence=f"Grad-CAM of layer {layer.name} ({_by(layer.size)} voxels) for the {begun.answer_name}, "
+        f"{begun.question.answer:.2f}: positive where the features raise it.",
+        settings={"layer": layer.name, "layer_size": list(layer.size)},
+    )
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {"occlusion": explain_by_occlusion, "smocam": explain_by_smocam, "gradcam": explain_by_gradcam}
+)
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def _around_the_lesion(begun: Begun) -> Mask | None:
