@@ -22,7 +22,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/adam.py
   LesionLensLib/explain/asymmetry.py
+  LesionLensLib/explain/attention_maps.py
   LesionLensLib/explain/distance.py
+  LesionLensLib/explain/feature_maps.py
   LesionLensLib/explain/gradcam.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
@@ -63,8 +65,10 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/question.py
   LesionLensLib/explain/readout.py
   LesionLensLib/explain/regions.py
+  LesionLensLib/explain/rollout.py
   LesionLensLib/explain/shells.py
   LesionLensLib/explain/sigma.py
+  LesionLensLib/explain/slice_rollout.py
   LesionLensLib/explain/smocam.py
   LesionLensLib/explain/smocam_loss.py
   LesionLensLib/explain/surface/__init__.py

@@ -55,6 +55,19 @@ class SliceAttention(nn.Module):
                 refined = self._pass(refined, orientation)
             return refined.to(x.dtype)
 
+    def maps_of(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the map (N, slices, slices) of every pass over `x` (N, C, D, H, W), in the order of the passes.
+
+        Row s says what slice s takes from the others. A pass whose `alpha` is near 0 changes little, whatever its map.
+        """
+        maps = {}
+        with torch.autocast(x.device.type, enabled=False):
+            refined = x.float()
+            for orientation in self.order:
+                maps[orientation] = self.attention_map(refined, orientation)
+                refined = self._pass(refined, orientation)
+        return maps
+
     def attention_map(self, x: Tensor, orientation: str) -> Tensor:
         """Return the row-stochastic map (N, slices, slices) of one pass over `x` (N, C, D, H, W)."""
         axis = AXES[orientation]
