@@ -143,6 +143,23 @@ def test_grad_cam_tells_its_layer_and_has_two_signs(predict_files: PredictFiles)
     assert impact.any()
 
 
+def test_features_have_a_map_for_every_level_of_either_branch(predict_files: PredictFiles) -> None:
+    call = predict_files.call("features")
+    assert main(explain(call, "--method=features", "--surface=none")) == 0
+    layers = report_of(call.output)["settings"]["layers"]
+    assert layers == ["level 1 of PET", "level 1 of CT", "level 2 of PET", "level 2 of CT"]
+    maps = {name: read_volume(call.output / f"map-{name.replace(' ', '-')}.nrrd").array for name in layers}
+    assert np.array_equal(maps[layers[0]], read_volume(call.output / "map.nrrd").array)
+    assert not np.array_equal(maps[layers[0]], maps[layers[1]])
+
+
+def test_a_network_without_attention_says_so(predict_files: PredictFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    call = predict_files.call("attention")
+    assert main(explain(call, "--method=attention")) == 2
+    assert "has no attention to show" in capsys.readouterr().err
+    assert not call.output.exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "told"),
     [

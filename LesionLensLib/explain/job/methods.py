@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
+from LesionLensLib.explain.attention_maps import attention_map
 from LesionLensLib.explain.distance import signed_distance_mm
+from LesionLensLib.explain.feature_maps import feature_maps
 from LesionLensLib.explain.gradcam import gradcam
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
@@ -93,9 +96,42 @@ def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
     )
 
 
+def explain_by_attention(begun: Begun, tell: Tell) -> Explanation:
+    """Return what the networks attend to by themselves."""
+    tell(0.0, "one pass of the network")
+    found = attention_map(begun.question)
+    return Explanation(found.map.array, "Attention", "attention", signed=False, sentence=found.text)
+
+
+def explain_by_features(begun: Begun, tell: Tell) -> Explanation:
+    """Return the mean features of every layer; the first, which is the finest, is the map."""
+    tell(0.0, "one pass of the network")
+    maps = feature_maps(begun.question)
+    first = next(iter(maps))
+    return Explanation(
+        values=maps[first].array,
+        name=f"Features, {first}",
+        unit="mean of the features",
+        signed=min(float(each.array.min()) for each in maps.values()) < 0,
+        sentence=f"The map shows the mean features of {first}: what the network sees, not what it makes of it.",
+        by_role={_in_file_name(name): each.array for name, each in maps.items()},
+        settings={"layers": list(maps)},
+    )
+
+
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {"occlusion": explain_by_occlusion, "smocam": explain_by_smocam, "gradcam": explain_by_gradcam}
+    {
+        "occlusion": explain_by_occlusion,
+        "smocam": explain_by_smocam,
+        "gradcam": explain_by_gradcam,
+        "attention": explain_by_attention,
+        "features": explain_by_features,
+    }
 )
+
+
+def _in_file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)
 
 
 def _by(size: Sequence[int]) -> str:

@@ -58,8 +58,6 @@ def run_explain(job: ExplainJob, progress: Progress) -> dict[str, Any]:
 
 
 def _check(job: ExplainJob, card: ModelCard) -> None:
-    if job.method not in METHODS:
-        raise UserError(f"The method {job.method} is not there yet.", f"Use one of: {', '.join(METHODS)}.")
     if card.regression is not None:
         raise UserError(f"{card.id} is a regression model, which cannot be explained yet.", "Name another model.")
     check = check_segmentation_explanation if card.outcome is None else check_outcome_explanation
