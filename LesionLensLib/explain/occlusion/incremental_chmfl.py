@@ -74,8 +74,10 @@ class ChmflOccluder:
             for part, found in changes.items():
                 self._add_change(found, part, indices, first, differences)
         added = {part: self.head.added(part[0], found, len(starts)) for part, found in changes.items()}
-        zero = self.head.sums.new_zeros(len(starts), 1)
-        return np.stack([self._score(sum((added[part] for part in parts), zero)) for parts in wanted])
+        unchanged = self.head.sums.new_zeros(len(starts), 1, dtype=torch.float32)
+        rows = (sum((added[part] for part in parts), unchanged) for parts in wanted)
+        # The same sum in a batch of another size may differ in its last place: no change shall give no difference.
+        return np.stack([np.where(row.any(1).cpu().numpy(), self._score(row), self.base) for row in rows])
 
     def _add_change(
         self, found: list[tuple[Tensor, Change]], part: Part, numbers: Tensor, first: Tensor, differences: Tensor
