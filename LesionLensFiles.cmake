@@ -87,6 +87,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/surface/sampling.py
   LesionLensLib/explain/surface/seven_steps.py
   LesionLensLib/explain/surface/surface_files.py
+  LesionLensLib/explain/validity/__init__.py
+  LesionLensLib/explain/validity/assess.py
+  LesionLensLib/explain/validity/curves.py
+  LesionLensLib/explain/validity/pieces.py
+  LesionLensLib/explain/validity/pointing.py
+  LesionLensLib/explain/validity/random_weights.py
+  LesionLensLib/explain/validity/similarity.py
+  LesionLensLib/explain/validity/stability.py
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py

@@ -1,0 +1,74 @@
+"""All checks of one map together: the numbers and the sentences that stand beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from LesionLensLib.explain.question import Question
+from LesionLensLib.explain.validity.curves import Curves, CurveSettings, Kind, draw_curves
+from LesionLensLib.explain.validity.random_weights import RandomWeights, random_weights_check
+from LesionLensLib.explain.validity.similarity import MakeMap, Map
+from LesionLensLib.explain.validity.stability import Stability, maps_of_single_networks, stability
+from LesionLensLib.inference.ladder import Tell
+
+NOTHING_TO_COMPARE = "There was nothing to compare the map with, so nothing is known of its stability."
+_DIGITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Validity:
+    """What the checks found; `stability` is None where there was nothing to compare the map with."""
+
+    curves: Curves
+    random_weights: RandomWeights
+    stability: Stability | None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One plain sentence for each check."""
+        stable = NOTHING_TO_COMPARE if self.stability is None else self.stability.text
+        return self.curves.text, self.random_weights.text, stable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values for the report."""
+        curves, stable = self.curves, self.stability
+        record: dict[str, Any] = {
+            "deletion_auc": round(curves.deletion_auc, _DIGITS),
+            "insertion_auc": round(curves.insertion_auc, _DIGITS),
+            "random_auc": round(curves.random_auc, _DIGITS),
+            "random_weights_correlation": round(self.random_weights.correlation, _DIGITS),
+            "random_weights": {part: round(value, _DIGITS) for part, value in self.random_weights.cascade},
+            "stability": None if stable is None else round(stable.value, _DIGITS),
+            "stability_top_dice": None if stable is None else round(stable.dice, _DIGITS),
+            "text": " ".join(self.sentences),
+        }
+        return record
+
+
+def assess(
+    question: Question,
+    values: Map,
+    make_map: MakeMap,
+    kind: Kind = "magnitude",
+    variants: Mapping[str, Map] | None = None,
+    settings: CurveSettings | None = None,
+    tell: Tell | None = None,
+) -> Validity:
+    """Return how far the map `values` (D, H, W) of `question`, which `make_map` made, can be believed.
+
+    `variants` are maps of other choices, such as another size of cubes; those of single networks of an ensemble are
+    added. Cost: 62 passes of every network for the curves, five maps with random weights, and up to three maps of a
+    single network.
+    """
+
+    def told(start: float, end: float) -> Tell | None:
+        return None if tell is None else lambda share, text: tell(start + (end - start) * share, text)
+
+    curves = draw_curves(question, values, kind, settings, told(0.0, 0.3))
+    random_weights = random_weights_check(question, values, make_map, tell=told(0.3, 0.8))
+    others = {**(variants or {}), **maps_of_single_networks(question, make_map)}
+    if tell is not None:
+        tell(1.0, "the map is judged")
+    return Validity(curves, random_weights, stability(values, others) if others else None)
