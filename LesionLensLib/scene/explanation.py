@@ -69,7 +69,9 @@ def _show(
         reference=reference,
         segmentation=load_segments(lesion, names.of("Explained lesion"), reference) if lesion.exists() else None,
         table=add_region_table(regions, names.of("Regions")) if regions.exists() else None,
-        report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
+        report=add_report(
+            text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}", explainable=False
+        ),
         surface=_context(folder, report, reference, brain, names) if context_surface else None,
         others=(*maps, *_add_surface(folder, report, scale, names)),
         focus_ras=(right, anterior, superior),
@@ -77,7 +79,7 @@ def _show(
     )
     for role, node in volumes.items():
         style_input(node, modality(report, role))
-    finish(nodes, names)
+    finish(nodes, names, volumes)
     if nodes.segmentation is not None:
         # Its outline belongs into the slices; in 3D it would lie in the coloured surface and show through.
         nodes.segmentation.GetDisplayNode().SetVisibility3D(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import slicer
@@ -18,8 +19,13 @@ def show_reference(reference: Any, focus_ras: tuple[float, float, float] | None)
     if slicer.app.layoutManager() is not None:
         slicer.util.setSliceViewerLayers(background=reference, fit=True)
     if focus_ras is not None:
-        centred = slicer.vtkMRMLSliceNode.CenteredJumpSlice
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *_to_world(reference, focus_ras), centred)
+        show_point(reference, focus_ras)
+
+
+def show_point(reference: Any, point_ras: Sequence[float]) -> None:
+    """Centre all slice views on a point of a node's own space (RAS, mm); a transform above the node moves it too."""
+    centred = slicer.vtkMRMLSliceNode.CenteredJumpSlice
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *_to_world(reference, point_ras), centred)
 
 
 def slice_logic(name: str) -> Any:
@@ -67,7 +73,7 @@ def prepare_slices(reference: Any, focus_ras: tuple[float, float, float]) -> Non
         logic.GetSliceNode().JumpSliceByOffsetting(*focus_ras)
 
 
-def _to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:
+def _to_world(node: Any, ras: Sequence[float]) -> tuple[float, float, float]:
     """Apply the transforms above a node to a point of its own space."""
     world = [0.0, 0.0, 0.0]
     node.TransformPointToWorld(ras, world)

@@ -74,7 +74,7 @@ def _show(folder: Path, volumes: Mapping[str, Any], reference_role: str | None, 
     )
     for name, node in volumes.items():
         style_input(node, modality(report, name))
-    finish(nodes, names)
+    finish(nodes, names, volumes)
     return nodes
 
 

@@ -19,6 +19,7 @@ from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing, move_into
 from LesionLensLib.scene.layout import show_reference
 from LesionLensLib.scene.probability import style_probability
+from LesionLensLib.scene.provenance import remember_images
 from LesionLensLib.scene.segments import largest_lesion_ras, load_segments
 from LesionLensLib.scene.surface import add_context_surface
 from LesionLensLib.scene.tables import add_lesion_table, add_report
@@ -93,7 +94,7 @@ def _show(
         surface=brain_surface(folder, reference, brain, names) if context_surface else None,
     )
     style_probability(nodes.probability)
-    finish(nodes, names)
+    finish(nodes, names, volumes)
     return nodes
 
 
@@ -151,8 +152,12 @@ def brain_surface(folder: Path, reference: Any, brain: Volume | None, names: Res
     return add_context_surface(volume_of_node(reference), brain, name)
 
 
-def finish(nodes: SceneNodes, names: ResultNames) -> None:
-    """Mark the nodes of a result, put them into its folder and under the reference's transform, and show it."""
+def finish(nodes: SceneNodes, names: ResultNames, volumes: Mapping[str, Any]) -> None:
+    """Mark the nodes of a result, put them into its folder and under the reference's transform, and show it.
+
+    `volumes` are the images it was made from, by role; the report node refers to them.
+    """
+    remember_images(nodes.report, volumes)
     for node in nodes.data_nodes:
         node.SetDescription(node.GetDescription() or names.description)
         node.SetAttribute("LesionLens.Model", names.model)

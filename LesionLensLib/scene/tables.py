@@ -11,6 +11,8 @@ from typing import Any
 import slicer
 import vtk
 
+from LesionLensLib.scene.provenance import EXPLAINABLE
+
 
 @dataclass(frozen=True)
 class Column:
@@ -73,15 +75,22 @@ def _add_table(path: Path, name: str, columns: Mapping[str, Column]) -> Any:
     return node
 
 
-def add_report(text: str, name: str, description: str) -> Any:
-    """Add a text node that holds the report's JSON to the letter and is saved as a file of its own."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
+def add_report(text: str, name: str, description: str, explainable: bool = True) -> Any:
+    """Add a text node that holds the report's JSON to the letter and is saved as a file of its own.
+
+    `explainable` says whether the answer in it can be explained, which that of an explanation cannot.
+    """
+    # Complete before it is added: selectors that list by an attribute look for it at that moment.
+    node = slicer.vtkMRMLTextNode()
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    if explainable:
+        node.SetAttribute(EXPLAINABLE, "1")
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
     # Without a file of its own the JSON would become an XML attribute, which normalises its line ends away.
     node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
     node.SetText(text)
     node.SetDescription(description)
-    return node
+    return slicer.mrmlScene.AddNode(node)
 
 
 def _column_array(name: str, values: list[str], columns: Mapping[str, Column]) -> Any:
