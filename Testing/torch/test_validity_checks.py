@@ -96,6 +96,8 @@ def test_weights_become_random_from_the_head_down_and_the_network_itself_stays()
 def test_a_long_cascade_is_made_in_few_steps() -> None:
     found = random_weights_check(asked_of(RSANet(2, base_width=8)), np.ones(SIZE), lambda asked: np.ones(SIZE), 3)
     assert [part for part, _ in found.cascade] == ["decoder 3", "encoder 3", "stem"]
+    assert found.flat
+    assert "the same everywhere" in found.text
 
 
 def test_shuffled_weights_keep_their_values_and_the_channels_of_a_norm_stay_together() -> None:

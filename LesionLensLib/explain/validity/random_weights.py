@@ -33,15 +33,19 @@ NORMS = (nn.BatchNorm3d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm3d)
 class RandomWeights:
     """The rank correlation of |map| with those of networks whose weights are random down to some part.
 
-    `cascade` names the part each time, from the head down; `correlation` is the mean over draws of all weights.
+    `cascade` names the part each time, from the head down; `correlation` is the mean over draws of all weights. It is 0
+    where such maps are the same everywhere, which `flat` tells.
     """
 
     cascade: tuple[tuple[str, float], ...]
     correlation: float
+    flat: bool = False
 
     @property
     def text(self) -> str:
         """One sentence for people."""
+        if self.flat:
+            return "With random weights the map is the same everywhere: it depends on what the network learned."
         figure = f"(rank correlation {self.correlation:.2f})"
         if abs(self.correlation) < DEPENDS:
             return f"The map does not survive random weights {figure}: it depends on what the network learned."
@@ -57,18 +61,20 @@ def random_weights_check(
 
     Maps made: `stages` for the cascade, and one more draw of all weights. The networks themselves are not touched.
     """
-    cascade = []
-    for number, (name, randomized) in enumerate(_cascade(question, stages, seed)):
-        cascade.append((name, rank_correlation(values, make_map(randomized))))
+    cascade, whole = [], []
+    for number, (name, randomized) in enumerate(_cascade(question, stages, seed), start=1):
+        other = make_map(randomized)
+        cascade.append((name, rank_correlation(values, other)))
         if tell is not None:
-            tell((number + 1) / (stages + DRAWS - 1), f"map with random weights down to {name}")
-    whole = [cascade[-1][1]]
+            tell(number / (stages + DRAWS - 1), f"map with random weights down to {name}")
+    whole.append(other)
     for draw in range(1, DRAWS):
         *_, (_, randomized) = _cascade(question, 1, seed + draw)
-        whole.append(rank_correlation(values, make_map(randomized)))
+        whole.append(make_map(randomized))
     if tell is not None:
         tell(1.0, "maps with random weights are made")
-    return RandomWeights(tuple(cascade), float(np.mean(whole)))
+    flat = all(np.ptp(np.abs(other)) == 0 for other in whole)
+    return RandomWeights(tuple(cascade), float(np.mean([rank_correlation(values, other) for other in whole])), flat)
 
 
 def _cascade(question: Question, stages: int, seed: int) -> Iterator[tuple[str, Question]]:
