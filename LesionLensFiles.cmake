@@ -46,6 +46,8 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/occlusion/__init__.py
   LesionLensLib/explain/occlusion/boxes.py
   LesionLensLib/explain/occlusion/cells.py
+  LesionLensLib/explain/occlusion/changed_attention.py
+  LesionLensLib/explain/occlusion/changed_map.py
   LesionLensLib/explain/occlusion/chmfl_branch.py
   LesionLensLib/explain/occlusion/chmfl_head.py
   LesionLensLib/explain/occlusion/coarse_to_fine.py
@@ -55,12 +57,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/occlusion/fills.py
   LesionLensLib/explain/occlusion/flattened_level.py
   LesionLensLib/explain/occlusion/incremental_chmfl.py
+  LesionLensLib/explain/occlusion/incremental_resnet.py
   LesionLensLib/explain/occlusion/map.py
   LesionLensLib/explain/occlusion/naive.py
   LesionLensLib/explain/occlusion/noise.py
   LesionLensLib/explain/occlusion/occluder.py
   LesionLensLib/explain/occlusion/pace.py
   LesionLensLib/explain/occlusion/plane_maxima.py
+  LesionLensLib/explain/occlusion/resnet_stem.py
   LesionLensLib/explain/occlusion/settings.py
   LesionLensLib/explain/question.py
   LesionLensLib/explain/readout.py

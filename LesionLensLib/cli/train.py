@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 
 
@@ -36,24 +33,24 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     if folder.exists() and any(folder.iterdir()) and not options.resume:
         raise UserError(f"The folder {folder.name} is not empty.", "Give a new folder, or add --resume to go on.")
     settings, rows = read_settings(Path(options.recipe)), read_manifest(Path(options.data))
-    if settings.get("task", "segmentation") == "outcome":
+    task = settings.get("task", "segmentation")
+    if task != "outcome" and (options.folds is not None or options.row or options.part):
+        raise UserError("Only an outcome recipe has folds, rows and parts.", "Leave out --folds, --row and --part.")
+    if task == "outcome":
         from LesionLensLib.training.outcome_kinds import train_outcome
 
         train_outcome(
             settings, rows, folder, options.device, progress, options.folds, options.row or (), options.part or ()
         )
+    elif task == "regression":
+        from LesionLensLib.training.lesion_load.recipe import LoadRecipe
+        from LesionLensLib.training.lesion_load.run import run_load_training
+
+        run_load_training(LoadRecipe.from_dict(settings), rows, folder, options.device, progress)
     else:
-        _train_segmentation(settings, rows, folder, options, progress)
+        from LesionLensLib.training.recipe import Recipe
+        from LesionLensLib.training.run import run_training
+
+        run_training(Recipe.from_dict(settings), rows, folder, options.device, progress)
     print(folder)
     return 0
-
-
-def _train_segmentation(
-    settings: dict[str, Any], rows: Sequence[ManifestRow], folder: Path, options: argparse.Namespace, progress: Progress
-) -> None:
-    from LesionLensLib.training.recipe import Recipe
-    from LesionLensLib.training.run import run_training
-
-    if options.folds is not None or options.row or options.part:
-        raise UserError("Only an outcome recipe has folds, rows and parts.", "Leave out --folds, --row and --part.")
-    run_training(Recipe.from_dict(settings), rows, folder, options.device, progress)

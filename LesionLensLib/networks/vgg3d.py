@@ -1,8 +1,9 @@
 """VGG-style 3D network that puts out numbers, the kind of network SMOCAM was made for.
 
-Konate et al., "Smooth conditional attention masks", ISBI 2021 (poster): a VGG-style network, T1-weighted MRI in, 165
-measures of the brain out, trained by the mean squared error; SMOCAM tells where each of them comes from. The poster
-gives neither depth nor widths; these blocks are those of VGG (Simonyan and Zisserman, ICLR 2015) in three dimensions.
+Konate et al., "SMOCAM: Smooth Conditional Attention Mask for 3D-Regression Models", ISBI 2021 (poster): a VGG-style
+network, T1-weighted MRI in, 165 measures of the brain out, trained by the mean squared error; SMOCAM tells where each
+of them comes from. The poster gives neither depth nor widths; these blocks are those of VGG (Simonyan and Zisserman,
+ICLR 2015) in three dimensions.
 """
 
 from __future__ import annotations

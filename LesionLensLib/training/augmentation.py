@@ -66,7 +66,7 @@ def augment(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Ge
 
     Images stay in scanner units and are normalised afterwards, exactly as at inference.
     """
-    moved = _change_pose(_change_grey_matter(volume, limits, rng), limits, rng)
+    moved = _change_pose(change_grey_matter(volume, limits, rng), limits, rng)
     images = torch.stack([_change_channel(image, limits, rng) for image in moved.images])
     if rng.random() < limits.thick_slice_chance:
         images = _thick_slices(images, limits, rng)
@@ -85,7 +85,7 @@ def jitter_scores(images: Tensor, brain: Tensor, limits: AugmentationRange, rng:
     return (images * scale.view(-1, 1, 1, 1) + shift.view(-1, 1, 1, 1)) * (brain > 0)
 
 
-def _change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
+def change_grey_matter(volume: TrainingVolume, limits: AugmentationRange, rng: np.random.Generator) -> TrainingVolume:
     """Move the level of grey matter against white matter, each channel by a share of its range.
 
     Sequences differ most in this: gradient-echo T1 shows the cortex much darker than white matter, spin-echo T1 hardly;

@@ -74,7 +74,7 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
             "The manifest has no labelled case or no lesion mask to plant.",
             "Add rows with T1, T2, FLAIR, brain and lesion, and rows with lesion alone.",
         )
-    contrast = _merge([measure_lesion_contrast(brain) for brain in labelled])
+    contrast = merge_contrasts([measure_lesion_contrast(brain) for brain in labelled])
     library = small_lesions([mask.array > 0 for mask in masks])
     pool = [_entry(brain.name, True, brain.channels, brain, brain.lesion) for brain in labelled]
     outline_source, likely = _OutlineSource(masks, library, recipe, rng), where_lesions_lie(masks)
@@ -108,7 +108,7 @@ class _OutlineSource:
     def draw(self, brain: Brain, to_standard: sitk.Transform) -> BoolArray:
         """Return a lesion mask (D, H, W) on the grid of `brain`; `to_standard` leads to the space of the masks."""
         mask = self.masks[int(self.rng.integers(len(self.masks)))]
-        outline = outline_on(brain, mask, to_standard, _jitter(brain, self.rng))
+        outline = outline_on(brain, mask, to_standard, random_motion(brain, self.rng))
         return draw_lesions(outline, brain, self.library, self.recipe.planting, self.rng)
 
 
@@ -228,12 +228,13 @@ def _half(channels: FloatArray) -> NDArray[np.float16]:
     return np.clip(channels, 0, 60000).astype(np.float16)
 
 
-def _merge(parts: Sequence[LesionContrast]) -> LesionContrast:
+def merge_contrasts(parts: Sequence[LesionContrast]) -> LesionContrast:
+    """Return the lesions of several brains as one collection."""
     means, spreads, voxels = ([getattr(p, name) for p in parts] for name in ("mean", "spread", "voxels"))
     return LesionContrast(np.concatenate(means), np.concatenate(spreads), np.concatenate(voxels))
 
 
-def _jitter(brain: Brain, rng: np.random.Generator) -> sitk.Transform:
+def random_motion(brain: Brain, rng: np.random.Generator) -> sitk.Transform:
     """Return a small random affine motion about the centre of the brain, and a left-right mirror half of the time."""
     transform = sitk.AffineTransform(3)
     centre = brain.grid.ijk_to_lps @ np.array([*((np.array(brain.grid.size) - 1) / 2), 1.0])

@@ -18,8 +18,8 @@ from LesionLensLib.inference.network import load_model
 from LesionLensLib.training.augmentation import (
     AugmentationRange,
     TrainingVolume,
-    _change_grey_matter,
     augment,
+    change_grey_matter,
     jitter_scores,
 )
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
@@ -66,7 +66,7 @@ def test_label_and_image_move_together() -> None:
 def test_regional_brightness_of_cortex_reaches_flair_and_t2_and_leaves_white_matter() -> None:
     still = AugmentationRange(grey_chance=1, grey_t1=(0, 0), grey_t2=(0, 0), grey_flair=(0, 0))
     before = volume()
-    changed = _change_grey_matter(before, replace(still, grey_patch_flair=(0.3, 0.3)), np.random.default_rng(1))
+    changed = change_grey_matter(before, replace(still, grey_patch_flair=(0.3, 0.3)), np.random.default_rng(1))
     t1, t2, flair = (changed.images - before.images)
     cortex, white = before.grey > 0.9, (before.grey == 0) & (before.brain > 0)
     assert not t1.any()
