@@ -258,7 +258,8 @@ def test_a_constant_impact_has_one_colour_everywhere_and_a_cavity_is_filled() ->
     middle = grid.ras_from_ijk((14.5, 14.5, 14.5))
     mask = ball(grid, middle, 10.0)
     hollow = mask.with_array(mask.array - ball(grid, middle, 5.0).array)
-    surface = coloured_surface(Volume(np.full(grid.shape, 0.2, np.float32), grid), hollow, SevenSteps(points=3000, side=64))
+    impact = Volume(np.full(grid.shape, 0.2, np.float32), grid)
+    surface = coloured_surface(impact, hollow, SevenSteps(points=3000, side=64))
     arrays = point_arrays_of(surface)
     assert len(np.unique(arrays["rgb"], axis=0)) == 1
     np.testing.assert_allclose(arrays["impact"], 0.2, atol=1e-6)
@@ -268,7 +269,7 @@ def test_a_constant_impact_has_one_colour_everywhere_and_a_cavity_is_filled() ->
 
 def test_colours_come_from_voxels_on_both_sides_of_the_surface() -> None:
     grid = grid_about(CENTRE, 40, (1.0, 1.0, 2.0), np.eye(3).ravel())
-    away = np.linalg.norm(centres(grid) - CENTRE, axis=-1)
-    surface = coloured_surface(Volume(away.astype(np.float32), grid), ball(grid, CENTRE, 12.0), SevenSteps(points=3000, side=64))
+    away = Volume(np.linalg.norm(centres(grid) - CENTRE, axis=-1).astype(np.float32), grid)
+    surface = coloured_surface(away, ball(grid, CENTRE, 12.0), SevenSteps(points=3000, side=64))
     radius = np.linalg.norm(points_of(surface) - CENTRE, axis=1)
     assert np.mean(point_arrays_of(surface)["impact"] - radius) == pytest.approx(0, abs=0.15)

@@ -14,8 +14,8 @@ from LesionLensLib.explain.surface.polydata import add_normals, contour, make_su
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
 
-# Measured on bumpy balls of 1, 0.5, 3 and 0.7 x 0.7 x 3 mm: a narrower band rounds off true bumps on coarse grids, a
-# wider one leaves the steps of the voxels.
+# Measured on bumpy balls of 3 to 15 mm in voxels of 0.5, 1, 3 and 0.7 x 0.7 x 3 mm: a narrower band or more rounds make
+# small lesions rounder and smaller than they are, a wider band or fewer leave the steps of the voxels.
 ITERATIONS = 20
 PASS_BAND = 0.03
 
