@@ -25,7 +25,7 @@ from Testing.Benchmarks.open3d_route import find_open3d, open3d_surface
 POINTS = 50_000
 SPACINGS = ((1.0, 1.0, 1.0), (0.7, 0.7, 3.0))
 DEFAULT, SEVEN, OPEN3D = "contour and probe", "seven steps", "Open3D"
-# Open3D's wheel has 400 MB and needs libusb, so it is no part of the bench: `pip install open3d libusb-package` adds it.
+# Open3D's wheel has 400 MB and needs libusb: no part of the bench, but `pip install open3d libusb-package` adds it.
 # It took 8.7 times as long as our seven steps in a run of this file beside other work, 6 times on a quieter machine.
 RECORDED_OPEN3D_PER_SEVEN_STEPS = 6.0
 RECORDED_OPEN3D_ERRORS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from LesionLensLib.explain.surface.contour import in_patient
 from LesionLensLib.explain.surface.neighbours import coloured_by_nearest
-from LesionLensLib.explain.surface.point_cloud import voxel_cloud
+from LesionLensLib.explain.surface.point_cloud import cloud_about
 from LesionLensLib.explain.surface.polydata import contour
 from LesionLensLib.explain.surface.sampling import sample_surface
 from LesionLensLib.images.volume import Volume
@@ -39,10 +39,10 @@ def open3d_surface(open3d: Any, impact: Volume, mask: Volume, points: int) -> tu
 
     The surface the points are drawn on is the contour of the mask as it is; everything before the normals is our own.
     """
-    original = voxel_cloud(impact, mask, 2 * max(mask.grid.spacing_mm))
     inside = mask.array.astype(np.uint8)  # with background all around, as the benchmark draws it
     chosen = in_patient(contour(inside, 0.5, mask.grid.spacing_mm), mask.grid)
-    cloud = coloured_by_nearest(sample_surface(chosen, points), original)
+    drawn = sample_surface(chosen, points)
+    cloud = coloured_by_nearest(drawn, cloud_about(impact, mask.grid, drawn))
     theirs = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(cloud.points_ras))
     theirs.estimate_normals(open3d.geometry.KDTreeSearchParamKNN(NORMAL_NEIGHBOURS))
     theirs.orient_normals_consistent_tangent_plane(NORMAL_NEIGHBOURS)

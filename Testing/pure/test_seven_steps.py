@@ -23,7 +23,7 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.explain.surface.mesh import largest_part, parts_of
 from LesionLensLib.explain.surface.neighbours import coloured_by_nearest
 from LesionLensLib.explain.surface.normals import nearest_points, normal_lines, orient, oriented_normals
-from LesionLensLib.explain.surface.point_cloud import PointCloud, unit_cloud, voxel_cloud
+from LesionLensLib.explain.surface.point_cloud import PointCloud, cloud_about, unit_cloud, voxel_cloud
 from LesionLensLib.explain.surface.poisson import poisson_surface
 from LesionLensLib.explain.surface.polydata import make_surface, point_arrays_of, points_of, triangles_of
 from LesionLensLib.explain.surface.sampling import sample_surface
@@ -92,6 +92,17 @@ def test_step_5_is_the_mean_of_the_ten_nearest() -> None:
         np.testing.assert_array_equal(result.rgb[n], np.rint(original.rgb[nearest].mean(0)))
     few = coloured_by_nearest(asked, cloud_of(points[:1], impact[:1]))
     np.testing.assert_allclose(few.impact, impact[0], atol=1e-6)
+
+
+def test_the_voxels_about_the_points_give_the_same_colours_as_all_voxels_of_the_grid(oblique_grid: Grid) -> None:
+    grid = oblique_grid.cropped((-9, -7, -5), (31, 25, 17))
+    impact = Volume(np.random.default_rng(0).normal(size=grid.shape).astype(np.float32), grid)
+    points = grid.ras_from_ijk(np.random.default_rng(1).uniform((5, 5, 4), (25, 19, 12), (60, 3)))
+    near, every = cloud_about(impact, grid, points), voxel_cloud(impact, impact.with_array(np.ones(grid.shape)))
+    assert len(near.points_ras) < 0.7 * len(every.points_ras)
+    some, all_ = coloured_by_nearest(points, near), coloured_by_nearest(points, every)
+    np.testing.assert_allclose(some.impact, all_.impact, atol=1e-6)
+    np.testing.assert_array_equal(some.rgb, all_.rgb)
 
 
 def bumpy(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.surface.colors import ColorScale, scale_of
-from LesionLensLib.explain.surface.cut_out import cut_out
 from LesionLensLib.explain.surface.probe import sample_map
+from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
 
 Points = NDArray[np.float64]
 Triple = tuple[float, float, float]
+REACH_VOXELS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +47,33 @@ class UnitCloud:
         return PointCloud(self.points * self.scale_mm + self.offset_mm, self.impact, self.rgb)
 
 
-def voxel_cloud(impact: Volume, region: Volume, margin_mm: float = 0.0, scale: ColorScale | None = None) -> PointCloud:
-    """Return the centres of the voxels of `region` with the map's value (linear) and its colour.
+def voxel_cloud(impact: Volume, region: Volume, scale: ColorScale | None = None) -> PointCloud:
+    """Return the centres of the voxels of `region` (not 0) with the map's value (linear) and its colour.
 
-    With a margin, all voxels of a box with `margin_mm` around the region are taken: points on the region's outside then
-    have neighbours on both sides. Without `scale` colours span the whole map. Raises `UserError` for an empty region.
+    Without `scale` colours span the whole map. Raises `UserError` for an empty region.
     """
-    part = cut_out(region, margin_mm)
-    if part is None:
+    k, j, i = np.nonzero(region.array)
+    if not len(i):
         raise UserError("The region of the point cloud is empty.", "Give a mask that marks the region with 1.")
-    chosen = part.array if margin_mm == 0 else np.ones_like(part.array)
-    k, j, i = np.nonzero(chosen)
-    points = part.grid.ras_from_ijk(np.stack([i, j, k], axis=-1))
+    return _cloud(impact, region.grid.ras_from_ijk(np.stack([i, j, k], axis=-1)), scale)
+
+
+def cloud_about(impact: Volume, grid: Grid, points_ras: Points, scale: ColorScale | None = None) -> PointCloud:
+    """Return the centres of those voxels of `grid`, continued without end, that are near any of `points_ras` (N, 3).
+
+    They are the voxel a point lies in and two more on every side, which hold its ten nearest voxels: a tree of a whole
+    brain's voxels would take seconds and a gigabyte for the same answer. The rest as `voxel_cloud`.
+    """
+    voxels = np.rint(grid.ijk_from_ras(points_ras)).astype(np.intp)
+    lower = voxels.min(0) - REACH_VOXELS
+    near = np.zeros(voxels.max(0) + REACH_VOXELS + 1 - lower, dtype=np.uint8)
+    near[tuple((voxels - lower).T)] = 1
+    for axis in range(3):
+        near = ndimage.maximum_filter1d(near, 2 * REACH_VOXELS + 1, axis, mode="constant")
+    return _cloud(impact, grid.ras_from_ijk(np.argwhere(near) + lower), scale)
+
+
+def _cloud(impact: Volume, points: Points, scale: ColorScale | None) -> PointCloud:
     values = sample_map(impact, points)
     return PointCloud(points, values, (scale or scale_of(impact.array)).rgb(values))
 

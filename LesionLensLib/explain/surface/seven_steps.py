@@ -16,10 +16,11 @@ from LesionLensLib.explain.surface.colors import ColorScale
 from LesionLensLib.explain.surface.contour import mask_surface
 from LesionLensLib.explain.surface.neighbours import NEAREST, coloured_by_nearest
 from LesionLensLib.explain.surface.normals import NEIGHBOURS, oriented_normals
-from LesionLensLib.explain.surface.point_cloud import PointCloud, voxel_cloud
+from LesionLensLib.explain.surface.point_cloud import cloud_about
 from LesionLensLib.explain.surface.poisson import poisson_surface
 from LesionLensLib.explain.surface.polydata import IMPACT, RGB, add_normals, points_of, set_point_arrays
 from LesionLensLib.explain.surface.sampling import DEFAULT_POINTS, sample_surface
+from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
 
 
@@ -47,16 +48,16 @@ def coloured_surface(
     Cavities are filled: the surface is the outer one. Without `scale` colours span the whole map. Raises `UserError`
     for an empty mask.
     """
+    return reconstruct(mask_surface(_filled(mask), beyond_mm), impact, mask.grid, settings, scale)
+
+
+def reconstruct(
+    chosen: Any, impact: Volume, grid: Grid, settings: SevenSteps | None = None, scale: ColorScale | None = None
+) -> Any:
+    """Return steps 4 to 7 for any chosen surface (vtkPolyData of triangles in RAS); original points are of `grid`."""
     settings = settings or SevenSteps()
-    chosen = mask_surface(_filled(mask), beyond_mm)
-    margin_mm = beyond_mm + 2 * max(mask.grid.spacing_mm)
-    return reconstruct(chosen, voxel_cloud(impact, mask, margin_mm, scale), settings)
-
-
-def reconstruct(chosen: Any, original: PointCloud, settings: SevenSteps) -> Any:
-    """Return steps 4 to 7 for a chosen surface (vtkPolyData in RAS) and the original points with their colours."""
     drawn = sample_surface(chosen, settings.points, settings.seed)
-    cloud = coloured_by_nearest(drawn, original, settings.nearest)
+    cloud = coloured_by_nearest(drawn, cloud_about(impact, grid, drawn, scale), settings.nearest)
     normals = oriented_normals(cloud.points_ras, settings.normal_neighbours)
     surface = add_normals(poisson_surface(cloud.points_ras, normals, settings.side, settings.largest_only))
     painted = coloured_by_nearest(points_of(surface), cloud, settings.nearest)
