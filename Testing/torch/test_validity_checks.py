@@ -200,7 +200,7 @@ def test_all_checks_stand_in_the_report_under_the_names_of_the_contract() -> Non
     coarse = gradcam(asked, "layer 2").array
     few = CurveSettings(steps=4)
     validity = assess(
-        asked, make_map(asked), make_map, "raises", {"layer 2": coarse}, few, lambda share, text: told.append(share)
+        asked, make_map(asked), make_map, True, {"layer 2": coarse}, few, lambda share, text: told.append(share)
     )
     record = validity.to_dict()
     assert record["deletion_auc"] < record["random_auc"] < record["insertion_auc"]
@@ -211,6 +211,6 @@ def test_all_checks_stand_in_the_report_under_the_names_of_the_contract() -> Non
     assert len(validity.sentences) == 3
     assert told == sorted(told)
     assert told[-1] == 1.0
-    alone = assess(asked, make_map(asked), make_map, "raises", settings=few)
+    alone = assess(asked, make_map(asked), make_map, True, settings=few)
     assert alone.to_dict()["stability"] is None
     assert "nothing is known of its stability" in alone.to_dict()["text"]

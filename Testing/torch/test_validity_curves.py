@@ -71,41 +71,44 @@ def test_a_flat_map_has_the_area_of_a_random_order() -> None:
     assert curves.insertion_auc == pytest.approx(1 - curves.deletion_auc, abs=1e-6)
 
 
-def test_a_map_of_what_lowers_a_probability_is_judged_by_its_kind() -> None:
-    """The event has probability 0.05: the quarter speaks against it. A magnitude follows the class that is predicted,
-    a signed map the event, which its negative values lower."""
-    network = MeanOfRegion(quarter(), -3.0, logits=True)
-    asked = asked_of(network, readout=RiskReadout())
+def test_a_signed_map_is_read_in_the_direction_in_which_the_image_moves_the_answer() -> None:
+    """The quarter speaks against the event, whose probability it takes from 0.5 to 0.05: its values are negative."""
+    asked = asked_of(MeanOfRegion(quarter(), -3.0, logits=True), readout=RiskReadout())
     assert asked.answer == pytest.approx(1 / (1 + np.exp(3)))
-    magnitude = draw_curves(asked, quarter().astype(np.float32), "magnitude", SETTINGS)
-    np.testing.assert_allclose(magnitude.deletion, [1 - asked.answer, 0.5, 0.5, 0.5, 0.5], atol=1e-6)
-    signed = draw_curves(asked, -quarter().astype(np.float32), "signed", SETTINGS)
-    np.testing.assert_allclose(signed.deletion, [asked.answer] * 4 + [0.5], atol=1e-6)
-    np.testing.assert_allclose(signed.insertion, [0.5, 0.5, 0.5, 0.5, asked.answer], atol=1e-6)
+    values = -quarter().astype(np.float32)
+    signed = draw_curves(asked, values, True, SETTINGS)
+    np.testing.assert_allclose(signed.deletion, [1, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(signed.insertion, [0, 1, 1, 1, 1], atol=1e-6)
+    magnitude = draw_curves(asked, -values, False, SETTINGS)
+    assert np.array_equal(signed.deletion, magnitude.deletion)
+    np.testing.assert_allclose(draw_curves(asked, -values, True, SETTINGS).deletion, [1, 1, 1, 1, 0], atol=1e-6)
 
 
-def test_an_output_below_that_of_the_blank_is_deleted_from_its_lowest_values_on() -> None:
-    asked = asked_of(MeanOfRegion(quarter(), -5.0))
-    signed = draw_curves(asked, -quarter().astype(np.float32), "signed", SETTINGS)
+def test_a_signed_map_of_what_raises_an_answer_begins_with_its_highest_values() -> None:
+    signed = draw_curves(asked_of(MeanOfRegion(quarter(), 5.0)), quarter() - 0.5, True, SETTINGS)
     np.testing.assert_allclose(signed.deletion, [1, 0, 0, 0, 0], atol=1e-6)
 
 
-def test_the_probability_in_a_mask_is_followed_as_it_is() -> None:
+def test_the_probability_in_a_mask_counts_from_the_blank_to_the_whole_image() -> None:
     class Outlines(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return torch.cat([x, -x], 1)
+            return torch.cat([-x, x], 1)
 
-    inside = torch.from_numpy(quarter()).float()
-    asked = asked_of(Outlines(), readout=MaskReadout(inside))
-    curves = draw_curves(asked, quarter().astype(np.float32), "magnitude", SETTINGS)
-    low = float(torch.sigmoid(torch.tensor(-2.0)))
-    np.testing.assert_allclose(curves.deletion, [low, 0.5, 0.5, 0.5, 0.5], atol=1e-6)
+    halves = quarter()
+    halves[:8] = False
+    asked = asked_of(Outlines(), readout=MaskReadout(torch.from_numpy(quarter()).float()))
+    curves = draw_curves(asked, halves.astype(np.float32), settings=replace(SETTINGS, steps=8))
+    np.testing.assert_allclose(curves.deletion[:2], [1, 0.5], atol=1e-6)
+    assert curves.deletion[-1] == 0
 
 
 def test_a_network_that_ignores_the_image_shows_nothing() -> None:
-    curves = draw_curves(asked_of(MeanOfRegion(quarter(), 0.0, shift=2.0)), np.ones(GRID.shape), settings=SETTINGS)
-    assert not curves.comparable
-    assert "same answer" in curves.text
+    for network in (MeanOfRegion(quarter(), 0.0, shift=2.0), MeanOfRegion(quarter(), 0.01, shift=2.0)):
+        curves = draw_curves(asked_of(network), np.ones(GRID.shape), settings=SETTINGS)
+        assert not curves.comparable
+        assert "same answer" in curves.text
+    risk = asked_of(MeanOfRegion(quarter(), 0.04, logits=True), readout=RiskReadout())
+    assert not draw_curves(risk, np.ones(GRID.shape), settings=SETTINGS).comparable
 
 
 def test_a_channel_that_is_an_outline_stays() -> None:
@@ -116,7 +119,7 @@ def test_a_channel_that_is_an_outline_stays() -> None:
     assert outlines == (1,)
     draw_curves(asked, np.ones(GRID.shape), settings=replace(SETTINGS, outlines=outlines))
     assert all(torch.equal(seen[:, 1], image[:, 1]) for seen in network.seen)
-    blank = blank_of(image, outlines)
+    blank = blank_of(image, outlines=outlines)
     torch.testing.assert_close(blank[0, 0], torch.full(GRID.shape, float(image[0, 0].mean())))
     assert min(float((seen[:, 0] - blank[:, 0]).abs().max()) for seen in network.seen) == 0.0
 
@@ -174,6 +177,19 @@ def test_pieces_cover_the_image_and_are_ranked_by_their_mean() -> None:
     assert sorted(order) == list(range(12))
     assert order[2:].tolist() != sorted(order[2:])
     assert pieces.voxels(order[:1]).sum() == 2
+
+
+def test_a_blank_is_the_mean_nothing_or_blurred_and_leaves_outlines_alone() -> None:
+    torch.manual_seed(0)
+    image = torch.rand(1, 2, 12, 8, 16) + 1
+    image[:, :, :6] += 4
+    assert blank_of(image, "zero", (1,))[0, 0].abs().max() == 0
+    assert torch.equal(blank_of(image, "zero", (1,))[0, 1], image[0, 1])
+    blurred = blank_of(image, "blurred")
+    assert blurred[0, 0, 0].mean() > blurred[0, 0, -1].mean() + 1
+    assert blurred[0, 0, 0].std() < 0.2 * image[0, 0, 0].std()
+    with pytest.raises(ValueError, match="blank must be one of"):
+        blank_of(image, "black")
 
 
 def test_pieces_are_about_a_twelfth_of_each_side() -> None:

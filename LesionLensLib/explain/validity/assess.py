@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from LesionLensLib.explain.question import Question
-from LesionLensLib.explain.validity.curves import Curves, CurveSettings, Kind, draw_curves
+from LesionLensLib.explain.validity.curves import Curves, CurveSettings, draw_curves
 from LesionLensLib.explain.validity.random_weights import RandomWeights, random_weights_check
 from LesionLensLib.explain.validity.similarity import MakeMap, Map
 from LesionLensLib.explain.validity.stability import Stability, maps_of_single_networks, stability
@@ -51,7 +51,7 @@ def assess(
     question: Question,
     values: Map,
     make_map: MakeMap,
-    kind: Kind = "magnitude",
+    signed: bool = False,
     variants: Mapping[str, Map] | None = None,
     settings: CurveSettings | None = None,
     tell: Tell | None = None,
@@ -66,7 +66,7 @@ def assess(
     def told(start: float, end: float) -> Tell | None:
         return None if tell is None else lambda share, text: tell(start + (end - start) * share, text)
 
-    curves = draw_curves(question, values, kind, settings, told(0.0, 0.3))
+    curves = draw_curves(question, values, signed, settings, told(0.0, 0.3))
     random_weights = random_weights_check(question, values, make_map, tell=told(0.3, 0.8))
     others = {**(variants or {}), **maps_of_single_networks(question, make_map)}
     if tell is not None:

@@ -8,8 +8,7 @@ make a pattern that no network has seen. Deleting in random order is the baselin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,30 +16,28 @@ from torch import Tensor
 
 from LesionLensLib.explain.layers.placement import Triple
 from LesionLensLib.explain.question import Question
-from LesionLensLib.explain.readout import MaskReadout, OutputReadout
+from LesionLensLib.explain.readout import OutputReadout
 from LesionLensLib.explain.validity.pieces import Pieces, blank_of, mixed
 from LesionLensLib.explain.validity.similarity import Map
 from LesionLensLib.inference.ladder import Tell
 from LesionLensLib.outcome.outcomes import Floats
 
-Kind = Literal["magnitude", "signed", "raises"]
-"""A map of how much an answer depends on a voxel; of what raises (+) and lowers (-) it; of what raises it alone."""
-
-HALF = 0.5
-SAME = 1e-9
+SMALLEST_SPAN = 0.02
+"""Where whole and blank image differ by less in probability, or by less of an output, there is nothing to take away."""
 
 
 @dataclass(frozen=True)
 class CurveSettings:
     """How finely the curves are drawn: passes per network are `steps` * (2 + `random_orders`) + 2, here 62.
 
-    `cube` is the size of the pieces in voxels (D, H, W), None for about a twelfth of each side. `outlines` are the
-    channels that are masks: they stay.
+    `cube` is the size of the pieces in voxels (D, H, W), None for about a twelfth of each side; `blank` is one of
+    `pieces.BLANKS`. `outlines` are the channels that are masks: they stay.
     """
 
     steps: int = 12
     random_orders: int = 3
     cube: Triple | None = None
+    blank: str = "mean"
     outlines: tuple[int, ...] = ()
     seed: int = 0
 
@@ -49,14 +46,15 @@ class CurveSettings:
 class Curves:
     """What is kept of the answer (steps + 1,) at even shares of deleted or inserted cubes, and the areas under that.
 
-    A probability is that of the explained class; an output of a regression counts from 0 for the blank image to 1 for
-    the whole one. `random_aucs` are those of random orders, which serve deletion and insertion alike: building up in
-    one order is deleting in the reverse one. `comparable` is false where the blank image has the same answer.
+    The answer counts from 0, that of the blank image, to 1, that of the whole one. (RISE takes the probability of the
+    predicted class as it is, which rises when a map of an undecided answer is deleted.) `random_aucs` are the areas of
+    random orders, which serve deletion and insertion alike: building up in one order is deleting in the reverse one.
+    `comparable` is false where the blank image has nearly the same answer.
     """
 
     deletion: Floats
     insertion: Floats
-    random_aucs: Floats = field(default_factory=lambda: np.zeros(0))
+    random_aucs: Floats
     comparable: bool = True
 
     @property
@@ -78,7 +76,7 @@ class Curves:
     def text(self) -> str:
         """One sentence for people."""
         if not self.comparable:
-            return "An empty image has the same answer, so that deleting what the map marks shows nothing."
+            return "The blank image has nearly the same answer, so that deleting what the map marks shows nothing."
         figures = f"areas {self.deletion_auc:.2f} and {self.insertion_auc:.2f}, at random {self.random_auc:.2f}"
         faster = self.deletion_auc < self.random_aucs.min(), self.insertion_auc > self.random_aucs.max()
         if all(faster):
@@ -97,40 +95,40 @@ def area(curve: Floats) -> float:
 def draw_curves(
     question: Question,
     values: Map,
-    kind: Kind = "magnitude",
+    signed: bool = False,
     settings: CurveSettings | None = None,
     tell: Tell | None = None,
 ) -> Curves:
-    """Return the curves of a map `values` (D, H, W) of `question`; `kind` says what it means.
+    """Return the curves of a map `values` (D, H, W) of `question`.
 
-    A "magnitude" is judged by the class that is predicted, the other kinds by the event. Raises `ValueError` for a map
-    that does not fit the image or is not finite.
+    Of a `signed` map the voxels come first that raise the answer, where the whole image has a higher one than the
+    blank, else those that lower it; of any other the highest. Raises `ValueError` for a map that does not fit the image
+    or is not finite.
     """
     if values.shape != question.grid.shape or not np.isfinite(values).all():
         raise ValueError(f"a map {values.shape} is no map of an image {question.grid.shape}")
     settings = settings or CurveSettings()
-    run = _Run(question, kind, settings, tell)
-    order = run.pieces.ranked(np.asarray(values) * run.direction, run.rng)
+    run = _Run(question, settings, tell)
+    order = run.pieces.ranked(np.asarray(values) * (run.direction if signed else 1.0), run.rng)
     deletion, insertion = run.deleted(order), run.deleted(order[::-1])[::-1]
     random = [area(run.deleted(run.rng.permutation(run.pieces.count))) for _ in range(settings.random_orders)]
     return Curves(deletion, insertion, np.array(random), run.comparable)
 
 
 class _Run:
-    """The image, its blank and their answers, and what is made of the answers in between."""
+    """The image, its blank and their answers, and what is kept of the answer in between."""
 
-    def __init__(self, question: Question, kind: Kind, settings: CurveSettings, tell: Tell | None) -> None:
+    def __init__(self, question: Question, settings: CurveSettings, tell: Tell | None) -> None:
         self.question, self.settings, self.tell = question, settings, tell
         self.rng = np.random.default_rng(settings.seed)
         self.pieces = Pieces.of(question.grid.shape, settings.cube)
-        self.blank = blank_of(question.image, settings.outlines)
+        self.blank = blank_of(question.image, settings.blank, settings.outlines)
         self.whole_answer, self.blank_answer = question.answer, float(question.answers(self.blank)[0])
-        self.comparable = abs(self.whole_answer - self.blank_answer) > SAME
-        self.is_output = isinstance(question.readout, OutputReadout)
-        follows_event = kind != "magnitude" or isinstance(question.readout, MaskReadout)
-        self.flipped = not self.is_output and not follows_event and self.whole_answer < HALF
-        signed_output = self.is_output and kind == "signed" and self.whole_answer < self.blank_answer
-        self.direction = -1.0 if signed_output else 1.0
+        self.span = self.whole_answer - self.blank_answer
+        self.direction = -1.0 if self.span < 0 else 1.0
+        is_output = isinstance(question.readout, OutputReadout)
+        unit = max(abs(self.whole_answer), abs(self.blank_answer)) if is_output else 1.0
+        self.comparable = abs(self.span) > SMALLEST_SPAN * unit
         self.passes, self.total = 0, settings.steps * (2 + settings.random_orders)
 
     def deleted(self, order: NDArray[np.intp]) -> Floats:
@@ -146,10 +144,7 @@ class _Run:
             self.passes += 1
             if self.tell is not None:
                 self.tell(self.passes / self.total, "deleting and inserting what the map marks")
-        if self.is_output:
-            span = self.whole_answer - self.blank_answer
-            return (answer - self.blank_answer) / span if self.comparable else 0.0
-        return 1 - answer if self.flipped else answer
+        return (answer - self.blank_answer) / self.span if self.comparable else 0.0
 
     def _without(self, cubes: NDArray[np.intp]) -> Tensor:
         return mixed(self.question.image, self.blank, self.pieces.voxels(cubes))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from LesionLensLib.explain.layers.placement import Triple
 from LesionLensLib.explain.validity.similarity import Map
 
 CUBES_ALONG_AN_AXIS = 12
+BLANKS = ("mean", "zero", "blurred")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +48,23 @@ class Pieces:
         return inside[self.numbers]
 
 
-def blank_of(image: Tensor, outlines: Sequence[int] = ()) -> Tensor:
-    """Return what is left of `image` (1, C, D, H, W) when all is deleted: each channel its mean.
+def blank_of(image: Tensor, kind: str = "mean", outlines: Sequence[int] = ()) -> Tensor:
+    """Return what is left of `image` (1, C, D, H, W) when all is deleted.
 
-    The channels `outlines` are masks, which are part of the question and stay.
+    "mean" leaves each channel its mean, "zero" nothing, "blurred" what a Gaussian with a standard deviation of a
+    quarter of each side leaves. In SUV and HU the mean of a field of view is neither air nor tissue; blurred images
+    keep both roughly where they are. The channels `outlines` are masks, which are part of the question and stay.
+    Raises `ValueError` for another kind.
     """
-    blank = image.double().mean((2, 3, 4), keepdim=True).to(image.dtype).expand_as(image).clone()
+    if kind not in BLANKS:
+        raise ValueError(f"the blank must be one of {BLANKS}, not {kind!r}")
+    if kind == "blurred":
+        sigma = (0, 0, *(side / 4 for side in image.shape[2:]))
+        blurred = gaussian_filter(image.double().cpu().numpy(), sigma, mode="nearest")
+        blank = torch.from_numpy(blurred).to(image)
+    else:
+        means = image.double().mean((2, 3, 4), keepdim=True).to(image.dtype)
+        blank = (means if kind == "mean" else torch.zeros_like(means)).expand_as(image).clone()
     blank[:, list(outlines)] = image[:, list(outlines)]
     return blank
 
