@@ -29,6 +29,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
   LesionLensLib/explain/job/explanation.py
+  LesionLensLib/explain/job/judge.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
   LesionLensLib/explain/job/run.py
@@ -58,6 +59,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/occlusion/flattened_level.py
   LesionLensLib/explain/occlusion/incremental_chmfl.py
   LesionLensLib/explain/occlusion/incremental_resnet.py
+  LesionLensLib/explain/occlusion/local_block.py
   LesionLensLib/explain/occlusion/map.py
   LesionLensLib/explain/occlusion/naive.py
   LesionLensLib/explain/occlusion/noise.py
