@@ -185,9 +185,9 @@ class ExplainJob(PredictJob):
 
     `target` is the output to explain of a model that has several. `size_mm` and `stride_mm` are the cubes of an
     occlusion, None leaves them to the method; `per_channel` explains each channel alone as well. `regions` is a label
-    map of regions to sum the map up in, `surface` what it is painted on: none, lesion, lesion+Nmm or brain. A
-    segmentation needs no place: without a mask all lesions that it finds are explained. Raises `UserError` as
-    `PredictJob`, and for values that no explanation has.
+    map of regions to sum the map up in, `surface` what it is painted on: none, lesion, lesion+Nmm or brain. Without
+    `checks` nothing says how far the map can be believed. A segmentation needs no place: without a mask all lesions
+    that it finds are explained. Raises `UserError` as `PredictJob`, and for values that no explanation has.
     """
 
     kind: ClassVar[str] = "explain"
@@ -199,6 +199,7 @@ class ExplainJob(PredictJob):
     per_channel: bool = False
     regions: str | None = None
     surface: str = "lesion"
+    checks: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,8 +209,9 @@ class ExplainJob(PredictJob):
             value = getattr(self, name)
             if value is not None and not (_is_number_in(value, 0.0, MOST_CUBE_MM) and value > 0):
                 raise UserError(f"A cube cannot be {value} mm.", f"Give a length above 0, at most {MOST_CUBE_MM:g} mm.")
-        if not isinstance(self.per_channel, bool):
-            raise UserError("The job's per_channel must be true or false.", "Correct the job file.")
+        for name in ("per_channel", "checks"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"The job's {name} must be true or false.", "Correct the job file.")
         for name in ("target", "regions"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))

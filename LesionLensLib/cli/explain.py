@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--surface", default="lesion", metavar="WHICH",
                         help="what the map is painted on: lesion, lesion+5mm (any number), brain or none "
                              "(default: lesion)")  # fmt: skip
+    parser.add_argument("--no-checks", action="store_false", dest="checks",
+                        help="do not check how far the map can be believed, which takes longest")  # fmt: skip
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
 
 def job_of(options: argparse.Namespace) -> ExplainJob:
     """Return the job that the options describe; raises `UserError` for values no run could use."""
-    own = ("method", "target", "size_mm", "stride_mm", "per_channel", "regions", "surface")
+    own = ("method", "target", "size_mm", "stride_mm", "per_channel", "regions", "surface", "checks")
     masks = masks_by_role("explain", ["lesion", "brain"], options.masks)
     return ExplainJob(
         inputs=parse_pairs("--input", options.inputs),

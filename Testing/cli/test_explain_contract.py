@@ -45,6 +45,9 @@ def test_the_folder_holds_what_the_contract_names(explained: Path) -> None:
     assert result["method"] == "occlusion"
     assert set(result["peak"]) == {"ras", "value", "region"}
     assert 0 < result["probability"] < 1
+    checks = result["validity"]
+    assert {"deletion_auc", "insertion_auc", "random_weights_correlation", "stability", "text"} <= set(checks)
+    assert -1 <= checks["random_weights_correlation"] <= 1
     settings = report_of(explained)["settings"]
     assert (settings["size_mm"], settings["fill"]) == (12.0, "local-mean")
 
@@ -86,16 +89,18 @@ def test_what_is_explained_is_the_prediction(predict_files: PredictFiles, tmp_pa
     call = replace(predict_files.call("predicted"), model=single)
     assert main(call.arguments()) == 0
     other = replace(call, output=predict_files.folder / "explained-single")
-    assert main(explain(other, "--size-mm=24", "--surface=none")) == 0
+    assert main(explain(other, "--size-mm=24", "--surface=none", "--no-checks")) == 0
     assert result_of(other.output)["probability"] == pytest.approx(result_of(call.output)["probability"], abs=1e-5)
     assert not (other.output / "surface.vtp").exists()
+    assert "map-not-checked" in {finding["code"] for finding in report_of(other.output)["findings"]}
+    assert "not checked" in result_of(other.output)["validity"]["text"]
 
 
 def test_own_regions_and_a_surface_beyond_the_lesion(predict_files: PredictFiles, explained: Path) -> None:
     labels = ball(13.0, tumour_ras()) + 2 * (ball(22.0, tumour_ras()) - ball(13.0, tumour_ras()))
     path = predict_files.written("regions", Volume(labels.astype(np.uint8), GRID))
     call = predict_files.call("own-regions")
-    assert main(explain(call, "--size-mm=24", f"--regions={path}", "--surface=lesion+6mm")) == 0
+    assert main(explain(call, "--size-mm=24", "--no-checks", f"--regions={path}", "--surface=lesion+6mm")) == 0
     rows = rows_of(call.output)
     assert [row["name"] for row in rows] == ["1", "2", "elsewhere"]
     assert float(rows[0]["volume_ml"]) == pytest.approx(ball(13.0, tumour_ras()).sum() * GRID.voxel_ml, rel=1e-4)
@@ -109,7 +114,7 @@ def test_own_regions_and_a_surface_beyond_the_lesion(predict_files: PredictFiles
 def test_a_point_is_enough_for_a_map_and_the_report_says_what_is_missing(predict_files: PredictFiles) -> None:
     r, a, s = tumour_ras()
     call = replace(predict_files.call("point"), place=("--center", f"{r},{a},{s}"))
-    assert main(explain(call, "--size-mm=24")) == 0
+    assert main(explain(call, "--size-mm=24", "--no-checks")) == 0
     codes = {finding["code"] for finding in report_of(call.output)["findings"]}
     assert {"no-regions", "no-surface"} <= codes
     assert (call.output / "map.nrrd").exists()
@@ -126,7 +131,7 @@ def test_smocam_needs_to_know_how_much_the_answer_varies(
     table = "case,patient,fold,outcome,probability,score,tumour_dice,whole_dice,inside_share\n"
     rows = (f"c{n},p{n},{n % 3},{n % 2},0.5,{score},,,\n" for n, score in enumerate((-1.0, 0.5, 2.0, 0.1)))
     (informed / "predictions.csv").write_text(table + "".join(rows))
-    assert main(explain(replace(call, model=informed), "--method=smocam")) == 0
+    assert main(explain(replace(call, model=informed), "--method=smocam", "--no-checks")) == 0
     result: dict[str, Any] = result_of(call.output)
     assert {"error_over_sigma", "norm", "loss_terms", "iterations"} <= set(result)
     assert read_volume(call.output / "map.nrrd").array.min() >= 0
@@ -145,7 +150,7 @@ def test_grad_cam_tells_its_layer_and_has_two_signs(predict_files: PredictFiles)
 
 def test_features_have_a_map_for_every_level_of_either_branch(predict_files: PredictFiles) -> None:
     call = predict_files.call("features")
-    assert main(explain(call, "--method=features", "--surface=none")) == 0
+    assert main(explain(call, "--method=features", "--surface=none", "--no-checks")) == 0
     layers = report_of(call.output)["settings"]["layers"]
     assert layers == ["level 1 of PET", "level 1 of CT", "level 2 of PET", "level 2 of CT"]
     maps = {name: read_volume(call.output / f"map-{name.replace(' ', '-')}.nrrd").array for name in layers}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from LesionLensLib.explain.validity.similarity import MakeMap
 from LesionLensLib.inputs import Finding
 
 MapArray = NDArray[np.float32]
@@ -19,7 +20,8 @@ class Explanation:
     """The map `values` (D, H, W) on the question's grid, and those of single channels by role.
 
     `name` is what the map is called, `unit` what its numbers are, `signed` whether they have two sides. `settings` and
-    `told` go into the report, `sentence` before all people read.
+    `told` go into the report, `sentence` before all people read. `make_map` makes the same map of another question,
+    None where it cannot be checked so; `variants` are maps of the same question by other choices, by name.
     """
 
     values: MapArray
@@ -31,3 +33,5 @@ class Explanation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    make_map: MakeMap | None = None
+    variants: Mapping[str, MapArray] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -25,6 +26,8 @@ from LesionLensLib.inference.ladder import Tell
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS as PET_CT_INPUTS
 
 DEFAULT_CUBE_MM = 8.0
+OTHER_CUBE = 1.5
+"""A map should not change much with cubes so many times as wide."""
 # A pass over a whole brain takes more than a second: larger cubes, and none far from the lesions.
 WHOLE_BRAIN_CUBE_MM, REACH_MM = 16.0, 20.0
 # In z-scores 0 is the mean of the brain. In SUV and HU it is nothing like the body, and the mean of a field of view is
@@ -47,6 +50,12 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
         region=None if begun.fast is None else _around_the_lesion(begun),
     )
     found = occlusion_map(begun.fast or begun.question, asked, tell)
+    alone = replace(asked, per_channel=False)
+    variants = {}
+    if job.checks and begun.fast is None:
+        other_mm = OTHER_CUBE * size_mm
+        other = replace(alone, size_mm=other_mm, stride_mm=None)
+        variants = {f"cubes of {other_mm:g} mm": occlusion_map(begun.question, other, tell).total}
     return Explanation(
         values=found.total,
         name="Occlusion impact",
@@ -62,12 +71,15 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
             "noise": float(f"{found.noise:.3g}"),
             "silenced_cubes": found.silenced,
         },
+        make_map=lambda question: occlusion_map(question, alone).total,
+        variants=variants,
     )
 
 
 def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
     """Return the smallest smooth mask of features with which the answer stays."""
-    found = smocam(begun.question, score_sigma(begun.run.card, begun.question.readout), tell=tell)
+    sigma = score_sigma(begun.run.card, begun.question.readout)
+    found = smocam(begun.question, sigma, tell=tell)
     told = found.diagnostics.to_dict()
     return Explanation(
         values=found.map.array,
@@ -77,6 +89,7 @@ def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
         sentence=found.diagnostics.text,
         settings={key: told[key] for key in ("mode", "layer", "budget", "sigma", "mask_size")},
         told={key: told[key] for key in ("error_over_sigma", "norm", "loss_terms", "iterations", "extension")},
+        make_map=lambda question: smocam(question, sigma).map.array,
     )
 
 
@@ -93,6 +106,7 @@ def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
         sentence=f"Grad-CAM of layer {layer.name} ({_by(layer.size)} voxels) for the {begun.answer_name}, "
         f"{begun.question.answer:.2f}: positive where the features raise it.",
         settings={"layer": layer.name, "layer_size": list(layer.size)},
+        make_map=lambda question: gradcam(question, signed=True).array,
     )
 
 
@@ -100,7 +114,14 @@ def explain_by_attention(begun: Begun, tell: Tell) -> Explanation:
     """Return what the networks attend to by themselves."""
     tell(0.0, "one pass of the network")
     found = attention_map(begun.question)
-    return Explanation(found.map.array, "Attention", "attention", signed=False, sentence=found.text)
+    return Explanation(
+        values=found.map.array,
+        name="Attention",
+        unit="attention",
+        signed=False,
+        sentence=found.text,
+        make_map=lambda question: attention_map(question).map.array,
+    )
 
 
 def explain_by_features(begun: Begun, tell: Tell) -> Explanation:
@@ -116,6 +137,7 @@ def explain_by_features(begun: Begun, tell: Tell) -> Explanation:
         sentence=f"The map shows the mean features of {first}: what the network sees, not what it makes of it.",
         by_role={_in_file_name(name): each.array for name, each in maps.items()},
         settings={"layers": list(maps)},
+        make_map=lambda question: feature_maps(question)[first].array,
     )
 
 

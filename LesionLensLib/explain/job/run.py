@@ -11,6 +11,7 @@ from LesionLensLib.catalogue import find_card
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.judge import judge
 from LesionLensLib.explain.job.methods import METHODS
 from LesionLensLib.explain.job.outcome import begin_outcome, check_outcome_explanation
 from LesionLensLib.explain.job.segmentation import begin_segmentation, check_segmentation_explanation
@@ -37,7 +38,7 @@ from LesionLensLib.progress import Progress
 from LesionLensLib.results import ResultFolder, speaking_of_disk
 
 PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "brain": 0.11, "prepare": 0.12, "explain": 0.15,
-          "write": 0.9, "scene": 0.95}  # fmt: skip
+          "judge": 0.4, "write": 0.9, "scene": 0.95}  # fmt: skip
 MAP_FILE, ROLE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
 SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
 LESION_COLOR = (0.902, 0.373, 0.157)
@@ -72,7 +73,9 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
     begun.run.warn(begun.findings)
     with clock.phase("explain", f"explaining by {job.method} on {begun.run.device.device}"):
         found = METHODS[job.method](begun, lambda fraction, text: clock.within("explain", fraction, text))
-    begun.run.warn(found.findings)
+    with clock.phase("judge", "checking how far the map can be believed"):
+        validity, doubts = judge(begun, found, lambda fraction, text: clock.within("judge", fraction, text))
+    begun.run.warn((*found.findings, *doubts))
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         impact = _write_maps(folder, begun, found)
         regions = regions or shells_of(begun)
@@ -81,8 +84,9 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
         _write_lesion(folder, begun)
         write_registrations(folder, begun.case)
     begun.run.warn(missing)
-    findings = (*begun.findings, *found.findings, *missing)
-    told = Told(settings_of(begun, found), (), findings, result_of(begun, found, impact, regions, rows))
+    findings = (*begun.findings, *found.findings, *doubts, *missing)
+    result = result_of(begun, found, impact, regions, rows, validity)
+    told = Told(settings_of(begun, found), (), findings, result)
     return finish_job(folder, job, begun.run, begun.case, told, job.brain_mask)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.judge import NOT_CHECKED
 from LesionLensLib.explain.regions import ELSEWHERE, RegionImpact
+from LesionLensLib.explain.validity.assess import Validity
 from LesionLensLib.geometry import Matrix
 from LesionLensLib.images.labelmap import Labelmap
 from LesionLensLib.images.volume import Volume
@@ -41,7 +43,12 @@ def settings_of(begun: Begun, found: Explanation) -> dict[str, Any]:
 
 
 def result_of(
-    begun: Begun, found: Explanation, impact: Volume, regions: Labelmap | None, rows: Sequence[RegionImpact]
+    begun: Begun,
+    found: Explanation,
+    impact: Volume,
+    regions: Labelmap | None,
+    rows: Sequence[RegionImpact],
+    validity: Validity | None,
 ) -> dict[str, Any]:
     """Return the answer that was explained, the peak of the map, and all of it in a sentence."""
     at = np.unravel_index(int(np.argmax(np.abs(impact.array))), impact.array.shape)
@@ -60,6 +67,7 @@ def result_of(
             "value": float(f"{float(impact.array[at]):.6g}"),
             "region": None if regions is None else region_at(regions, peak_ras),
         },
+        "validity": {"text": NOT_CHECKED.text} if validity is None else validity.to_dict(),
         **found.told,
         "text": f"{start}{found.sentence}{_where(rows)}",
     }
