@@ -66,12 +66,27 @@ class Alike(ResnetOccluder):
         return found
 
 
+def test_attention_is_corrected_where_few_of_its_voxels_change() -> None:
+    asked = question((built(recipe="standard", attention="self"),), torch.randn(1, 3, 56, 56, 64))
+    apart, moved = differences(asked, Corrected, (4, 4, 4), (4, 4, 4), "zero", [(0, 1, 2)], count=4)
+    assert apart < ROUNDING
+    assert moved > 1e-7
+
+
 def test_a_deeper_network_of_a_larger_image_is_cut_out_over_several_blocks() -> None:
     network = built(18, 2, recipe="standard", attention="none")
     asked = question((network,), torch.randn(1, 3, 64, 64, 72))
     apart, moved = differences(asked, Local, (8, 8, 8), (8, 8, 8), "zero", [(0, 1, 2)], count=4)
     assert apart < ROUNDING
     assert moved > 1e-6
+
+
+class Corrected(Alike):
+    """Fails where attention is computed in full."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        assert self.attention is not None
 
 
 class Local(Alike):

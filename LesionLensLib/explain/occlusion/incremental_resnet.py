@@ -32,6 +32,8 @@ BATCH_BYTES = 1 << 25
 MOST_IMAGES = 64
 WORTH_CUTTING_OUT = 0.5
 """A change that fills more of a map than this is computed on the whole of it."""
+WORTH_CORRECTING = 1 / 6
+"""Attention is corrected for so many of its voxels; it takes three times their part of all pairs of voxels."""
 
 
 class ResnetOccluder:
@@ -96,7 +98,8 @@ class ResnetOccluder:
             self.stride *= local.first.kernel.stride
             features = local.values
             if isinstance(block.attention, SelfAttention | FoldedSelfAttention):
-                self.attention = ChangedAttention(block.attention, features)
+                if prod(counts) <= WORTH_CORRECTING * features[0, 0].numel():
+                    self.attention = ChangedAttention(block.attention, features)
                 return
 
     def _features(self, patch: Patch) -> Tensor:
@@ -108,7 +111,10 @@ class ResnetOccluder:
             patch = block.change(patch)
         if self.attention is not None:
             return self.attention.attended(patch)
-        return pasted(self.local[-1].values if self.local else self.stem.values, patch)
+        if not self.local:
+            return pasted(self.stem.values, patch)
+        attended: Tensor = self.blocks[len(self.local) - 1].attention(pasted(self.local[-1].values, patch))
+        return attended
 
     def _score(self, features: Tensor) -> Floats:
         for block in self.blocks[len(self.local) :]:
