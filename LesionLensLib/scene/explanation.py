@@ -23,7 +23,7 @@ from LesionLensLib.scene.tables import add_region_table, add_report
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume
 
-MAP_FILE, ROLE_MAP_FILE = "map.nrrd", "map-{}.nrrd"
+MAP_FILE, ONE_MAP_PREFIX = "map.nrrd", "map-"
 REGIONS_FILE, SURFACE_FILE, LESION_FILE = "regions.csv", "surface.vtp", "lesion.seg.nrrd"
 
 
@@ -91,13 +91,13 @@ def _show(
 def _add_maps(
     folder: Path, report: Mapping[str, Any], impact: Volume, scale: ColorScale, names: ResultNames
 ) -> list[Any]:
-    """Add the map and those of single channels, all in the same colours, so that they can be compared."""
+    """Add the map and those of single channels or layers, all in the same colours, so that they can be compared."""
     shown = report["settings"]["map"]
     volumes = {shown["name"]: impact}
-    for entry in report["inputs"]:
-        path = folder / ROLE_MAP_FILE.format(entry["role"])
-        if path.exists():
-            volumes[f"{shown['name']} of {entry['role']}"] = read_volume(path)
+    roles = [str(entry["role"]) for entry in report["inputs"]]
+    found = {path.stem.removeprefix(ONE_MAP_PREFIX): path for path in sorted(folder.glob(f"{ONE_MAP_PREFIX}*.nrrd"))}
+    for one in sorted(found, key=lambda one: roles.index(one) if one in roles else len(roles)):
+        volumes[f"{shown['name']} of {one}"] = read_volume(found[one])
     nodes = []
     for name, volume in volumes.items():
         nodes.append(add_volume(volume, names.of(name)))

@@ -82,6 +82,20 @@ def test_every_node_is_in_one_folder_and_says_that_the_outcome_is_simulated(slic
     assert built.report.GetText() == (json.dumps(json.loads(built.report.GetText())))
 
 
+def test_maps_of_single_layers_come_after_those_of_the_channels(
+    slicer: Any, left_handed: ResultCase, tmp_path: Path
+) -> None:
+    from LesionLensLib.scene.explanation import show_explanation
+    from LesionLensLib.scene.volumes import load_volume
+
+    folder = write_explanation(left_handed, tmp_path / "explanation", surface=False)
+    for layer in ("level-1", "Block-2"):
+        write_volume(Volume(impact_of(left_handed).array / 4, left_handed.grid), folder / f"map-{layer}.nrrd")
+    nodes = show_explanation(folder, {"FLAIR": load_volume(left_handed.image, "FLAIR")}, context_surface=False)
+    names = [node.GetName().split(" attention-resnet")[0] for node in nodes.others]
+    assert names == ["Occlusion impact", *(f"Occlusion impact of {one}" for one in ("FLAIR", "Block-2", "level-1"))]
+
+
 def test_the_map_keeps_its_values_where_they_are_in_the_patient(slicer: Any, built: Any, left_handed: Any) -> None:
     from LesionLensLib.scene.volumes import volume_of_node
 
