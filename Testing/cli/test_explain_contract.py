@@ -192,3 +192,13 @@ def test_without_a_place_nothing_is_explained(predict_files: PredictFiles, capsy
     call = replace(predict_files.call("nowhere"), place=())
     assert main(explain(call)) == 2
     assert "The place of the lesion is not given." in capsys.readouterr().err
+
+
+def test_without_vtk_everything_but_the_surface_is_made(
+    predict_files: PredictFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("LesionLensLib.explain.job.run.find_spec", lambda name: None)
+    call = predict_files.call("no-vtk")
+    assert main(explain(call, "--method=gradcam", "--no-checks")) == 3
+    assert "--surface none" in capsys.readouterr().err
+    assert main(explain(call, "--method=gradcam", "--no-checks", "--surface=none")) == 0

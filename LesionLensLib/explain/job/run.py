@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.errors import UserError
+from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.job.judge import judge
@@ -20,8 +21,6 @@ from LesionLensLib.explain.regions import RegionImpact, region_table, write_regi
 from LesionLensLib.explain.shells import lesion_shells
 from LesionLensLib.explain.surface.choice import parse_surface
 from LesionLensLib.explain.surface.colors import scale_of
-from LesionLensLib.explain.surface.probe import coloured_contour
-from LesionLensLib.explain.surface.surface_files import write_surface
 from LesionLensLib.images.labelmap import Labelmap, read_labelmap
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.segmentation_file import Segment, write_segmentation
@@ -41,6 +40,7 @@ PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "brain": 0
           "judge": 0.4, "write": 0.9, "scene": 0.95}  # fmt: skip
 MAP_FILE, ROLE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
 SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
+NO_VTK = "Install it with: pip install 'lesionlens[scene]', or add --surface none."
 LESION_COLOR = (0.902, 0.373, 0.157)
 
 
@@ -61,6 +61,8 @@ def run_explain(job: ExplainJob, progress: Progress) -> dict[str, Any]:
 def _check(job: ExplainJob, card: ModelCard) -> None:
     if card.regression is not None:
         raise UserError(f"{card.id} is a regression model, which cannot be explained yet.", "Name another model.")
+    if parse_surface(job.surface) is not None and find_spec("vtkmodules") is None:
+        raise EnvironmentFault("Coloured surfaces need VTK, which is not installed.", NO_VTK)
     check = check_segmentation_explanation if card.outcome is None else check_outcome_explanation
     check(job, card)
 
@@ -127,6 +129,10 @@ def _write_surface(folder: Path, begun: Begun, impact: Volume, found: Explanatio
     choice = parse_surface(begun.job.surface)
     if choice is None:
         return ()
+    # Not at the top: a plain installation has no VTK, and everything but the surface goes without.
+    from LesionLensLib.explain.surface.probe import coloured_contour
+    from LesionLensLib.explain.surface.surface_files import write_surface
+
     mask = begun.lesion if choice.subject == "lesion" else begun.brain
     if mask is None:
         text = f"No mask of the {choice.subject} was given, so there is no coloured surface of it."
