@@ -16,7 +16,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class LesionSegmentation(ScriptedLoadableModule):
@@ -85,214 +84,44 @@ class LesionSegmentationParameterNode:
     registerChannels: bool = False
 
 
-class LesionSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: it shows and asks, the logic works."""
+class LesionSegmentationWidget(ScriptedLoadableModuleWidget):
+    """What the application calls; everything else is in `panel`."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic: LesionSegmentationLogic | None = None
-        self._parameterNode: Any = None
-        self._binding: Any = None
-        self._result: Any = None
+        self.panel: Any = None
 
     def setup(self) -> None:
         """Build the panel from the .ui file and connect it."""
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/LesionSegmentation.ui"))
         self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = LesionSegmentationLogic()
-        from LesionSegmentationLib.SegmentationParts import SegmentationParts
+        logic = LesionSegmentationLogic()
+        from LesionSegmentationLib.SegmentationPanel import SegmentationPanel
 
-        from LesionLensLib.panel.ParameterBinding import ParameterBinding
-
-        self.parts = SegmentationParts(self.ui)
-        self._binding = ParameterBinding(self.ui, self.parts.rows, ("brainMask", "segmentation"), self._refresh)
-        self.parts.showOpened()
-        self._connect()
-        self.initializeParameterNode()
-
-    def _connect(self) -> None:
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
-        for event in (scene.EndCloseEvent, scene.EndImportEvent):  # -1: after the selectors have listed the new scene
-            self.addObserver(scene, event, self.onSceneChanged, priority=-1.0)
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
-            self.addObserver(scene, event, self.onNodesChanged)
-        self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
-        self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
-        self.ui.acceptSuggestionsButton.connect("clicked(bool)", self.parts.rows.acceptSuggestions)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
-        self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
-        self.ui.installButton.connect("clicked(bool)", self.onInstall)
-        self.ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onOwnModelFolder)
-        # CTK finds an emptied field not valid and tells no new path.
-        self.ui.modelFolderEdit.connect("validInputChanged(bool)", lambda valid: valid or self.onOwnModelFolder(""))
+        self.panel = SegmentationPanel(self.parent, slicer.util.childWidgetVariables(uiWidget), logic)
+        self.panel.open()
 
     def cleanup(self) -> None:
         """Stop the work and let go of the scene: the application closes, or the module is reloaded."""
-        if self.logic is not None:  # else `setup` has failed
-            self.logic.cancel(_("Stopped, because the module was closed."))
-            self.setParameterNode(None)
-        self.removeObservers()
+        if self.panel is not None:  # else `setup` has failed
+            self.panel.close()
 
     def enter(self) -> None:
         """Show the parameter node of the scene as it is now."""
-        self.initializeParameterNode()
+        self.panel.enter()
 
     def exit(self) -> None:
         """Do not follow the parameter node while another module is shown; a run goes on."""
-        self._binding.release()
+        self.panel.exit()
 
     def onReload(self) -> None:
         """Read the files of our libraries again too."""
-        if self.logic is not None:  # a reload must also help where `setup` has failed
-            self.logic.cancel(_("Stopped, because the module was reloaded."))
+        if self.panel is not None:  # a reload must also help where `setup` has failed
+            self.panel.logic.cancel(_("Stopped, because the module was reloaded."))
         forgetLibrary()
         ScriptedLoadableModuleWidget.onReload(self)
-
-    def onSceneStartClose(self, caller, event) -> None:
-        """The parameter node is about to be reset."""
-        self.setParameterNode(None)
-        self._result = None
-        self.parts.showResult(None)
-
-    def onSceneStartImport(self, caller, event) -> None:
-        """The parameter node may come with the scene, and the selectors lose what they show."""
-        self.setParameterNode(None)
-
-    def onSceneChanged(self, caller, event) -> None:
-        """Show the parameter node of the scene as it is now at once if the panel is shown."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def onNodesChanged(self, caller, event) -> None:
-        """Suggestions depend on the volumes in the scene, and so does whether the work can start."""
-        if not slicer.mrmlScene.IsBatchProcessing() and not slicer.mrmlScene.IsClosing():
-            self._refresh()
-
-    def initializeParameterNode(self) -> None:
-        """Make sure that a parameter node exists and is shown."""
-        self.setParameterNode(self._parameterNode or self.logic.getParameterNode())
-
-    def setParameterNode(self, parameterNode: LesionSegmentationParameterNode | None) -> None:
-        """Show and follow another parameter node; None while the scene is being closed."""
-        self._parameterNode = parameterNode
-        self._binding.bind(parameterNode)
-        if parameterNode:
-            self._showModel()
-            self._refresh()
-
-    def _showModel(self) -> None:
-        """Show the model of the parameter node and fill in what its card recommends, once."""
-        card = self.parts.selectModel(self._parameterNode.model)
-        if card is not None and self._parameterNode.settingsOf != card.id:
-            with slicer.util.NodeModify(self._parameterNode):
-                self._parameterNode.settingsOf = card.id
-                self._parameterNode.threshold = card.threshold
-                self._parameterNode.minVolumeMl = card.min_volume_ml
-
-    def _refresh(self, caller=None, event=None) -> None:
-        if self._parameterNode is None:
-            return
-        if self._parameterNode.model != self.parts.shownModel:
-            self._showModel()
-        self.parts.rows.refresh()
-        self.parts.showReadiness(self.whyNotReady(), self.logic.isRunning)
-
-    def whyNotReady(self) -> str:
-        """Return in one sentence why the work cannot start, or an empty text; it becomes Apply's tool tip."""
-        card = self.parts.card(self._parameterNode.model) if self._parameterNode else None
-        if card is None:
-            return self.parts.whyNoModel()
-        return self.logic.whyNotReady(self.parts.rows.nodes(), card, self._parameterNode.brainMask)
-
-    def onModelSelected(self, index: int) -> None:
-        """The user chose another model."""
-        if self._parameterNode and index >= 0:
-            self._parameterNode.model = self.ui.modelSelector.itemData(index)
-
-    def onLoadSample(self) -> None:
-        """Put the simulated head into the scene and choose its images."""
-        with slicer.util.tryWithErrorDisplay(_("The sample case could not be made."), waitCursor=True):
-            from LesionSegmentationLib.SampleCase import loadSampleCase
-
-            self.parts.rows.choose(loadSampleCase())
-
-    def onApplyOrCancel(self) -> None:
-        """Start the work, or stop it."""
-        if self.logic.isRunning:
-            self.logic.cancel(_("Cancelled. Nothing was left behind."))
-            return
-        from LesionLensLib.errors import LesionLensError
-
-        try:
-            if self.parts.install():
-                self._start()
-            self._refresh()
-        except LesionLensError as error:
-            self.onFailed(error)
-
-    def _start(self) -> None:
-        node = self._parameterNode
-        card = self.parts.card(node.model)
-        self._result = None
-        self.parts.showStart()
-        self.logic.start(
-            self.parts.rows.nodes(),
-            model=self.parts.modelArgument(card),
-            segmentation=node.segmentation,
-            progress=self.parts.showProgress,
-            warning=self.parts.showWarning,
-            deviceChosen=self.parts.showDevice,
-            finished=self.onFinished,
-            failed=self.onFailed,
-            brainMask=node.brainMask,
-            registerChannels=node.registerChannels,
-            threshold=None if node.threshold == card.threshold else node.threshold,
-            minVolumeMl=None if node.minVolumeMl == card.min_volume_ml else node.minVolumeMl,
-            device=node.device.value,
-        )
-
-    def onFinished(self, result) -> None:
-        """Show what was found."""
-        self._result = result
-        if self._parameterNode:
-            self._parameterNode.segmentation = result.segmentation
-        self.parts.showResult(result)
-        self._refresh()
-
-    def onFailed(self, error: Exception) -> None:
-        """Say what went wrong and what to do; the log has the detail."""
-        self.parts.showError(error, self.logic.log)
-        self._refresh()
-
-    def onLesionClicked(self, row: int, column: int) -> None:
-        """Move the slice views to the lesion."""
-        from LesionSegmentationLib.LesionTable import jumpToLesion
-
-        if self._result is not None and self._result.table.GetScene() is not None:
-            jumpToLesion(self._result.table, row)
-
-    def onInstall(self) -> None:
-        """Install what the networks need."""
-        from LesionLensLib.errors import LesionLensError
-
-        try:
-            self.parts.install()
-            self._refresh()
-        except LesionLensError as error:
-            self.onFailed(error)
-
-    def onOwnModelFolder(self, path: str) -> None:
-        """The user named a folder with a model of their own."""
-        self.parts.keepOwnModelFolder(path)
-        if self._parameterNode:
-            self._showModel()
-            self._refresh()
 
 
 class LesionSegmentationLogic(ScriptedLoadableModuleLogic):

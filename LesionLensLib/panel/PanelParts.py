@@ -125,6 +125,13 @@ class PanelParts:
         self.rows.build(None if card is None else self.imagesOf(card))
         return card
 
+    def offerBrainMask(self, card: ModelCard | None) -> None:
+        """Show the row of the brain mask for models of MR images alone: others have no use for it."""
+        images = () if card is None else self.imagesOf(card).channel_def
+        isOfBrain = any(channel.modality == "MR" for channel in images)
+        self.ui.brainMaskLabel.visible = isOfBrain
+        self.ui.brainMaskSelector.visible = isOfBrain
+
     def _showEvidence(self, card: ModelCard | None) -> None:
         known = "" if self._cards else red(html.escape(self.whyNoModel()))
         texts = [evidenceText(card) if card is not None else known, red(html.escape(self._modelProblem))]

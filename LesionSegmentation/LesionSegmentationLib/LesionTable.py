@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import qt
 import slicer
+
+from LesionLensLib.panel.Tables import columnValues, fillTable
 
 SHOWN = (("lesion", "{:.0f}"), ("volume_ml", "{:.3f}"), ("mean_probability", "{:.2f}"))
 
@@ -13,18 +14,8 @@ def showLesions(widget: Any, table: Any) -> None:
     widget.setRowCount(0)
     if table is None:
         return
-    widget.setRowCount(table.GetNumberOfRows())
-    for column, (name, form) in enumerate(SHOWN):
-        for row, value in enumerate(columnValues(table, name)):
-            item = qt.QTableWidgetItem(form.format(value))
-            item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-            widget.setItem(row, column, item)
-
-
-def columnValues(table: Any, name: str) -> list:
-    """Return the numbers of a column of a table node."""
-    array = table.GetTable().GetColumnByName(name)
-    return [array.GetValue(row) for row in range(table.GetNumberOfRows())]
+    columns = [[form.format(value) for value in columnValues(table, name)] for name, form in SHOWN]
+    fillTable(widget, list(zip(*columns, strict=True)))
 
 
 def jumpToLesion(table: Any, row: int) -> None:

@@ -30,7 +30,8 @@ class SegmentationParts(PanelParts):
     def showResult(self, result: Any) -> None:
         """Show the lesions of a result, or with None that there is none."""
         showLesions(self.ui.lesionTable, result.table if result else None)
-        self.ui.lesionTable.visible = result is not None
+        for widget in (self.ui.lesionTable, self.ui.explainButton):
+            widget.visible = result is not None
         if result is None:
             self.ui.summaryLabel.text = _("No result yet.")
             self.showNoWarnings()

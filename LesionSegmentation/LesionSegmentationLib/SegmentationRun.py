@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from LesionLensLib.jobs import SegmentJob
-from LesionLensLib.panel.InputChecks import unusableMask
-from LesionLensLib.panel.NodeFiles import refuse, writeImages, writeMask
+from LesionLensLib.panel.NodeFiles import writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
+from LesionLensLib.scene.provenance import remember_masks
 from LesionLensLib.scene.segmentation import show_result
 from LesionSegmentationLib.OutputNode import moveSegments
 
@@ -65,7 +63,7 @@ class SegmentationRun(PanelRun):
             inputs=writeImages(self.inputs, folder),
             output=str(folder / "result"),
             model=self.model,
-            brain_mask=self._writeBrainMask(folder),
+            brain_mask=writeBrainMask(settings.brainMask, folder, next(iter(self.inputs.values()), None)),
             register=settings.registerChannels,
             threshold=settings.threshold,
             min_volume_ml=settings.minVolumeMl,
@@ -77,15 +75,8 @@ class SegmentationRun(PanelRun):
     def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
         """Add the nodes of the result, the segments into the chosen node."""
         nodes = show_result(folder, self.inputs)
+        remember_masks(nodes.report, brain_mask=self.settings.brainMask)
         if self.segmentation is not None:
             moveSegments(nodes, self.segmentation)
         segmentation = self.segmentation or nodes.segmentation
         return Result(segmentation, nodes.probability, nodes.table, report, nodes.report, warnings)
-
-    def _writeBrainMask(self, folder: Path) -> str | None:
-        node, path = self.settings.brainMask, folder / "brain.nrrd"
-        if node is None:
-            return None
-        refuse(unusableMask(node, _("The brain mask"), next(iter(self.inputs.values()), None)))
-        writeMask(node, _("The brain mask"), path)
-        return str(path)

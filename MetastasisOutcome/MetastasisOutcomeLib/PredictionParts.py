@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from LesionLensLib.model_card import ModelCard
+from LesionLensLib.panel.LesionPlace import imageCard
 from LesionLensLib.panel.PanelParts import PanelParts
-from MetastasisOutcomeLib.LesionPlace import imageCard
+from LesionLensLib.panel.Tables import fillTable
+from LesionLensLib.scene.layout import show_point
 
 
 class PredictionParts(PanelParts):
@@ -39,14 +40,12 @@ class PredictionParts(PanelParts):
     def selectModel(self, modelId: str) -> ModelCard | None:
         """Offer a brain mask to models of the brain alone."""
         card = super().selectModel(modelId)
-        isOfBrain = card is not None and any(channel.modality == "MR" for channel in imageCard(card).channel_def)
-        self.ui.brainMaskLabel.visible = isOfBrain
-        self.ui.brainMaskSelector.visible = isOfBrain
+        self.offerBrainMask(card)
         return card
 
     def showResult(self, result: Any) -> None:
         """Show a prediction, or with None that there is none."""
-        for widget in (self.ui.lesionTable, self.ui.plotButton):
+        for widget in (self.ui.lesionTable, self.ui.plotButton, self.ui.explainButton):
             widget.visible = result is not None
         self.ui.lesionTable.setRowCount(0)
         if result is None:
@@ -56,17 +55,8 @@ class PredictionParts(PanelParts):
         count = len(result.lesions)
         start = _("1 lesion.") if count == 1 else _("{count} lesions. The largest:").format(count=count)
         self.ui.summaryLabel.text = f"{start} {result.text}"
-        self._fillTable(result.lesions)
+        fillTable(self.ui.lesionTable, [lesionTexts(lesion) for lesion in result.lesions])
         self.tellDone(result.report)
-
-    def _fillTable(self, lesions: list) -> None:
-        table = self.ui.lesionTable
-        table.setRowCount(len(lesions))
-        for row, lesion in enumerate(lesions):
-            for column, text in enumerate(lesionTexts(lesion)):
-                item = qt.QTableWidgetItem(text)
-                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                table.setItem(row, column, item)
 
 
 def lesionTexts(lesion: dict) -> tuple:
@@ -83,9 +73,7 @@ def lesionTexts(lesion: dict) -> tuple:
 
 def jumpToLesion(result: Any, row: int) -> None:
     """Centre all slice views on a lesion; the report has its place without the transform above the image."""
-    world = [0.0, 0.0, 0.0]
-    result.reference.TransformPointToWorld(result.lesions[row]["center_ras"], world)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    show_point(result.reference, result.lesions[row]["center_ras"])
 
 
 def showPlot(chart: Any) -> None:

@@ -4,20 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.errors import UserError
 from LesionLensLib.jobs import PredictJob
 from LesionLensLib.outcome.training_risks import TrainingRisks, training_risks
-from LesionLensLib.panel.InputChecks import unusableMask
 from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
-from LesionLensLib.panel.NodeFiles import refuse, writeImages, writeMask
+from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, whyPlaceNotReady
+from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
 from LesionLensLib.scene.hierarchy import all_or_nothing
 from LesionLensLib.scene.prediction import show_prediction
+from LesionLensLib.scene.provenance import remember_masks
 from LesionLensLib.scene.risk_plot import add_risk_plot
-from MetastasisOutcomeLib.LesionPlace import LesionPlace, imageCard
 
 
 @dataclass(frozen=True)
@@ -72,16 +69,7 @@ def whyNotReady(inputs: dict, card: Any, lesion: Any, part: str, brainMask: Any)
     problem = whyImagesNotReady(inputs, imageCard(card), brainMask)
     if problem:
         return problem
-    if lesion is None:
-        return _("Choose the segmentation, or the point list, that marks the lesion.")
-    return LesionPlace(lesion, part).whyUnusable(inputs[card.reference_role])
-
-
-def placeOf(lesion: Any, part: str) -> LesionPlace:
-    """Return where the lesion is; raises `UserError` where no node is given that could say it."""
-    if lesion is None or not (lesion.IsA("vtkMRMLSegmentationNode") or lesion.IsA("vtkMRMLMarkupsNode")):
-        raise UserError(_("It is not said where the lesion is."), _("Give a segmentation or a point list node."))
-    return LesionPlace(lesion, part)
+    return whyPlaceNotReady(lesion, part, inputs[card.reference_role])
 
 
 class PredictionRun(PanelRun):
@@ -103,10 +91,7 @@ class PredictionRun(PanelRun):
     def writeJob(self, folder: Path) -> PredictJob:
         """Write the images, the lesion and the brain mask."""
         card = find_card(self.model)
-        reference = self.inputs.get(card.reference_role)
-        if reference is None:
-            role = card.reference_role
-            raise UserError(_("There is no image for {role}.").format(role=role), _("Choose the images of the model."))
+        reference = referenceImage(self.inputs, card)
         self._training = training_risks(card)
         images = writeImages(self.inputs, folder)
         settings = self.settings
@@ -114,7 +99,7 @@ class PredictionRun(PanelRun):
             inputs=images,
             output=str(folder / "result"),
             model=self.model,
-            brain_mask=self._writeBrainMask(folder, reference),
+            brain_mask=writeBrainMask(settings.brainMask, folder, reference),
             register=settings.registerChannels,
             device=settings.device,
             seed=settings.seed,
@@ -127,12 +112,5 @@ class PredictionRun(PanelRun):
         with all_or_nothing():
             nodes = show_prediction(folder, self.inputs)
             chart = add_risk_plot(nodes, report, self._training)
+        remember_masks(nodes.report, self.place.node, self.place.partId, self.settings.brainMask)
         return Result(report, nodes.report, chart, nodes.folder_item, nodes.reference, nodes.segmentation, warnings)
-
-    def _writeBrainMask(self, folder: Path, reference: Any) -> str | None:
-        node, path = self.settings.brainMask, folder / "brain.nrrd"
-        if node is None:
-            return None
-        refuse(unusableMask(node, _("The brain mask"), reference))
-        writeMask(node, _("The brain mask"), path)
-        return str(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cli.predict_files import make_case
-from outcome_nodes import drawn_lesion
+from outcome_nodes import Prediction, by_command_line, drawn_lesion
 
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.images.write import write_volume
@@ -66,9 +66,9 @@ def panel(slicer: Any, models: Path) -> Iterator[Any]:
 
     slicer.mrmlScene.Clear(0)
     host = PanelHost("LesionSegmentation")
-    host.widget.ui.modelSelector.setCurrentIndex(0)
-    assert host.widget._parameterNode.model == "tiny-ms"
-    yield host.widget
+    host.panel.ui.modelSelector.setCurrentIndex(0)
+    assert host.panel._parameterNode.model == "tiny-ms"
+    yield host.panel
     host.close()
     slicer.mrmlScene.Clear(0)
 
@@ -96,9 +96,9 @@ def outcome_panel(slicer: Any, outcome_models: Path) -> Iterator[Any]:
 
     slicer.mrmlScene.Clear(0)
     host = PanelHost("MetastasisOutcome")
-    host.widget.ui.modelSelector.setCurrentIndex(0)
-    assert host.widget._parameterNode.model == "tiny-chmfl"
-    yield host.widget
+    host.panel.ui.modelSelector.setCurrentIndex(0)
+    assert host.panel._parameterNode.model == "tiny-chmfl"
+    yield host.panel
     host.close()
     slicer.mrmlScene.Clear(0)
 
@@ -120,6 +120,49 @@ def outcome_filled(outcome_panel: Any, slicer: Any, pet_ct_paths: dict[str, Path
     outcome_panel.parts.rows.choose(nodes)
     outcome_panel.ui.lesionSelector.setCurrentNode(drawn_lesion(slicer, pet_ct_paths["lesion"], nodes["CT"]))
     return outcome_panel
+
+
+@pytest.fixture
+def explain_panel(slicer: Any, outcome_models: Path) -> Iterator[Any]:
+    """The opened panel of AttentionExplain on an empty scene, the tiny outcome model listed, no run remembered."""
+    import qt
+
+    from Testing.stand_in import PanelHost
+
+    qt.QSettings().remove("LesionLens")
+    slicer.mrmlScene.Clear(0)
+    host = PanelHost("AttentionExplain")
+    yield host.panel
+    host.close()
+    slicer.mrmlScene.Clear(0)
+
+
+@pytest.fixture(scope="session")
+def predicted(
+    tiny_outcome_model: Path, pet_ct_paths: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The result folder that the command line makes of the case."""
+    return by_command_line(["predict"], tiny_outcome_model, pet_ct_paths, tmp_path_factory.mktemp("predicted"))
+
+
+@pytest.fixture
+def prediction(explain_panel: Any, slicer: Any, predicted: Path, pet_ct_paths: dict[str, Path]) -> Prediction:
+    """A prediction in the scene, as the panel of MetastasisOutcome leaves it."""
+    from LesionLensLib.scene.prediction import show_prediction
+    from LesionLensLib.scene.provenance import remember_masks
+
+    images = {role: slicer.util.loadVolume(str(pet_ct_paths[role]), {}) for role in ("PET", "CT")}
+    lesion = drawn_lesion(slicer, pet_ct_paths["lesion"], images["CT"])
+    report = show_prediction(predicted, images, context_surface=False).report
+    remember_masks(report, lesion, "tumour")
+    return Prediction(report, images, lesion)
+
+
+@pytest.fixture
+def explain_filled(explain_panel: Any, prediction: Prediction) -> Any:
+    """The panel with that prediction chosen."""
+    explain_panel.ui.resultSelector.setCurrentNode(prediction.report)
+    return explain_panel
 
 
 @pytest.fixture(autouse=True)

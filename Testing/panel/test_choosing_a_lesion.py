@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli.predict_files import make_case, tumour_ras
-from outcome_nodes import add_point, add_segment
+from outcome_nodes import add_point, add_segment, ball_surface
 from panel_actions import press
 from tiny_outcome_model import changed_model
 
@@ -31,8 +31,8 @@ def without_model(slicer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LESIONLENS_MODELS", str(tmp_path / "none"))
     slicer.mrmlScene.Clear(0)
     host = PanelHost("MetastasisOutcome")
-    yield host.widget
-    host.widget.ui.modelFolderEdit.currentPath = ""
+    yield host.panel
+    host.panel.ui.modelFolderEdit.currentPath = ""
     host.close()
 
 
@@ -64,11 +64,11 @@ def test_each_panel_lists_its_own_kind_of_model(
     listed = {}
     for module, other in (("LesionSegmentation", tiny_outcome_model), ("MetastasisOutcome", tiny_model)):
         host = PanelHost(module)
-        host.widget.ui.modelFolderEdit.currentPath = str(other)
-        selector = host.widget.ui.modelSelector
+        host.panel.ui.modelFolderEdit.currentPath = str(other)
+        selector = host.panel.ui.modelSelector
         ids = [selector.itemData(index) for index in range(selector.count)]
-        listed[module] = (ids, "it belongs into the module" in host.widget.ui.evidenceLabel.text)
-        host.widget.ui.modelFolderEdit.currentPath = ""
+        listed[module] = (ids, "it belongs into the module" in host.panel.ui.evidenceLabel.text)
+        host.panel.ui.modelFolderEdit.currentPath = ""
         host.close()
     assert listed == {"LesionSegmentation": (["tiny-ms"], True), "MetastasisOutcome": (["tiny-chmfl"], True)}
 
@@ -164,19 +164,14 @@ def test_a_lesion_known_as_a_surface_alone_becomes_a_mask_of_its_volume(
     outcome_filled: Any, slicer: Any, tmp_path: Path, has_geometry: bool
 ) -> None:
     """As contours of a radiotherapy plan come in; without an image to go by Slicer makes a fine grid of its own."""
-    import vtk
-    from MetastasisOutcomeLib.LesionPlace import LesionPlace
+
+    from LesionLensLib.panel.LesionPlace import LesionPlace
 
     ct = outcome_filled.parts.rows.nodes()["CT"]
-    ball, node = vtk.vtkSphereSource(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
-    ball.SetCenter(*tumour_ras())
-    ball.SetRadius(13.0)
-    ball.SetThetaResolution(40)
-    ball.SetPhiResolution(40)
-    ball.Update()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
     if has_geometry:
         node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-    node.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "GTV", [1.0, 0.0, 0.0])
+    node.AddSegmentFromClosedSurfaceRepresentation(ball_surface(), "GTV", [1.0, 0.0, 0.0])
     node.CreateDefaultDisplayNodes()
     nodes_before = slicer.mrmlScene.GetNumberOfNodes()
     mask = read_volume(Path(LesionPlace(node).writeInto(tmp_path, ct)["lesion_mask"]))

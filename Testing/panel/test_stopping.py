@@ -103,7 +103,7 @@ def test_removing_the_lesion_stops_a_prediction(predicting: Any, slicer: Any) ->
 def test_a_reload_stops_a_prediction(predicting: Any, slicer: Any) -> None:
     kept = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "LesionLensLib"}
     try:
-        predicting.onReload()
+        slicer.modules.metastasisoutcome.widgetRepresentation().self().onReload()
         assert_nothing_is_left(predicting, slicer)
     finally:  # other tests hold classes of the modules as they were
         sys.modules.update(kept)
@@ -141,7 +141,7 @@ def test_a_reload_stops_the_child_and_reads_our_libraries_again(working: Any, sl
     old = sys.modules["LesionLensLib.jobs"]
     kept = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "LesionLensLib"}
     try:
-        working.onReload()
+        slicer.modules.lesionsegmentation.widgetRepresentation().self().onReload()
         assert_nothing_is_left(working, slicer)
         assert sys.modules.get("LesionLensLib.jobs") is not old
     finally:  # other tests hold classes of the modules as they were

@@ -98,11 +98,17 @@ class PanelHost:
         self.parent.setLayout(qt.QVBoxLayout())
         self.parent.layout().setContentsMargins(0, 0, 0, 0)
         self.widget = getattr(self.module, f"{module_name}Widget")(self.parent)
+        listed.widgetRepresentation = lambda: types.SimpleNamespace(self=lambda: self.widget)
         self.widget.setup()
         self.parent.isEntered = True
         getattr(self.widget, "enter", lambda: None)()  # panels need not have one
         self.parent.resize(*PANEL_SIZE)
         self.parent.show()
+
+    @property
+    def panel(self) -> Any:
+        """What the module's widget has built."""
+        return self.widget.panel
 
     def picture(self, path: Path) -> None:
         """Write a PNG of the panel as it is shown."""

@@ -64,6 +64,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._scene: Any = None
         self._observations: list[tuple[Any, int]] = []
         self._types: list[str] = []
+        self._attributes: dict[str, dict[str, Any]] = {}
         self._flags = {"none": False, "add": True, "remove": True, "rename": False, "edit": False, "hidden": False,
                        "children": True, "select": True}  # fmt: skip
         self._base_name = ""
@@ -110,6 +111,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self.nodeAddedByUser.emit(node)
         return node
 
+    def addAttribute(self, node_type: str, name: str, value: Any = None) -> None:
+        """List nodes of this type only where they have the attribute, with this value if one is given."""
+        self._attributes.setdefault(node_type, {})[name] = value
+        self._refill()
+
     def _nodes(self) -> list[Any]:
         if self._scene is None:
             return []
@@ -119,6 +125,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     def _is_offered(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self._flags["hidden"]:
             return False
+        for name, value in self._attributes.get(node.GetClassName(), {}).items():
+            if node.GetAttribute(name) is None or (value is not None and node.GetAttribute(name) != value):
+                return False
         if self._flags["children"]:
             return any(node.IsA(name) for name in self._types)
         return node.GetClassName() in self._types

@@ -29,7 +29,7 @@ class LesionPlace:
     @property
     def isPoint(self) -> bool:
         """Whether the lesion is given as a point."""
-        return self.node.IsA("vtkMRMLMarkupsNode")
+        return bool(self.node.IsA("vtkMRMLMarkupsNode"))
 
     @property
     def partId(self) -> str:
@@ -46,7 +46,7 @@ class LesionPlace:
         if not self.isPoint:
             return unusableMask(self.node, _("The segmentation of the lesion"), reference)
         if not unusable(reference, "", None) and not isInside(self.pointRas(reference), grid_of_node(reference)):
-            return _("The point of the lesion lies outside of {image}.").format(image=reference.GetName())
+            return str(_("The point of the lesion lies outside of {image}.")).format(image=reference.GetName())
         return ""
 
     def pointRas(self, reference: Any) -> tuple[float, float, float]:
@@ -56,7 +56,7 @@ class LesionPlace:
         reference.TransformPointFromWorld(world, point)
         return (point[0], point[1], point[2])
 
-    def writeInto(self, folder: Path, reference: Any) -> dict:
+    def writeInto(self, folder: Path, reference: Any) -> dict[str, Any]:
         """Write what the program needs and return the fields of the job; raises `UserError` for an unusable place."""
         problem = self.whyUnusable(reference)
         if problem and not self.partId:
@@ -71,18 +71,32 @@ class LesionPlace:
     def _whyNoPart(self) -> str:
         if not parts(self.node):
             none = _("{name} has no point yet.") if self.isPoint else _("{name} has no segment yet.")
-            return none.format(name=self.node.GetName())
+            return str(none).format(name=self.node.GetName())
         which = _("Choose the point in the lesion.") if self.isPoint else _("Choose the segment of the lesion.")
         return str(which)
 
 
-def isInside(pointRas: tuple, grid: Grid) -> bool:
+def placeOf(lesion: Any, part: str) -> LesionPlace:
+    """Return where the lesion is; raises `UserError` where no node is given that could say it."""
+    if lesion is None or not (lesion.IsA("vtkMRMLSegmentationNode") or lesion.IsA("vtkMRMLMarkupsNode")):
+        raise UserError(_("It is not said where the lesion is."), _("Give a segmentation or a point list node."))
+    return LesionPlace(lesion, part)
+
+
+def whyPlaceNotReady(lesion: Any, part: str, reference: Any) -> str:
+    """Return in one sentence why no lesion of `reference` is named by these, or an empty text."""
+    if lesion is None:
+        return str(_("Choose the segmentation, or the point list, that marks the lesion."))
+    return LesionPlace(lesion, part).whyUnusable(reference)
+
+
+def isInside(pointRas: tuple[float, float, float], grid: Grid) -> bool:
     """Whether a point (RAS, mm) lies in a voxel of the grid."""
     ijk = grid.ijk_from_ras(pointRas)
     return bool(np.all(ijk >= -0.5) and np.all(ijk <= np.array(grid.size) - 0.5))
 
 
-def parts(node: Any) -> list:
+def parts(node: Any) -> list[tuple[str, str]]:
     """Return id and name of every segment of a segmentation, or of every placed control point of a point list."""
     if node is None:
         return []

@@ -6,7 +6,7 @@ from typing import Any
 import slicer
 from slicer.util import VTKObservationMixin
 
-from MetastasisOutcomeLib.LesionPlace import parts
+from LesionLensLib.panel.LesionPlace import parts
 
 
 class LesionSelector(VTKObservationMixin):
@@ -15,13 +15,13 @@ class LesionSelector(VTKObservationMixin):
     A node with one part has it chosen; of several the user chooses. `onChanged` is called when the node changes.
     """
 
-    def __init__(self, comboBox: Any, onChanged: Callable) -> None:
+    def __init__(self, comboBox: Any, onChanged: Callable[[], None]) -> None:
         VTKObservationMixin.__init__(self)
         self._comboBox = comboBox
         self._onChanged = onChanged
         self._parameterNode: Any = None
         self._observed: Any = None
-        self._shown: list = []
+        self._shown: list[tuple[str, str]] = []
         comboBox.connect("currentIndexChanged(int)", self._onSelected)
 
     def setParameterNode(self, parameterNode: Any) -> None:
@@ -44,10 +44,10 @@ class LesionSelector(VTKObservationMixin):
             self._comboBox.setCurrentIndex(self._comboBox.findData(self._chosen(found)))
         self._comboBox.blockSignals(wasBlocked)
 
-    def _chosen(self, found: list) -> str:
+    def _chosen(self, found: list[tuple[str, str]]) -> str:
         """Return the chosen part; a choice that is gone is dropped, the only part is chosen."""
         known = [partId for partId, _name in found]
-        part = self._parameterNode.lesionPart
+        part = str(self._parameterNode.lesionPart)
         if part not in known:
             part = known[0] if len(known) == 1 else ""
         if self._parameterNode.lesionPart != part:
