@@ -34,6 +34,7 @@ def test_every_control_has_a_tool_tip(module: str) -> None:
     [
         ("LesionSegmentation", {"brainMaskSelector", "segmentationSelector"}),
         ("MetastasisOutcome", {"brainMaskSelector", "lesionSelector"}),
+        ("AttentionExplain", {"brainMaskSelector", "lesionSelector", "resultSelector", "regionsSelector"}),
     ],
 )
 def test_every_node_selector_gets_the_scene_by_signal(module: str, names: set[str]) -> None:
@@ -52,7 +53,7 @@ def test_the_layout_ends_with_a_vertical_spacer(module: str) -> None:
     assert spacer.findtext("property[@name='orientation']/enum") == "Qt::Vertical"
 
 
-@pytest.mark.parametrize("fixture", ["filled", "outcome_filled"])
+@pytest.mark.parametrize("fixture", ["filled", "outcome_filled", "explain_filled"])
 def test_labels_that_get_escaped_text_are_rich_text(request: pytest.FixtureRequest, fixture: str) -> None:
     """Else Qt guesses, and shows `&#x27;` for an apostrophe where the text has no tag."""
     import qt
@@ -65,10 +66,14 @@ def test_labels_that_get_escaped_text_are_rich_text(request: pytest.FixtureReque
 
 @pytest.mark.parametrize(
     ("module", "not_bound"),
-    [("LesionSegmentation", {"model", "settingsOf"}), ("MetastasisOutcome", {"model", "lesionPart"})],
+    [
+        ("LesionSegmentation", {"model", "settingsOf"}),
+        ("MetastasisOutcome", {"model", "lesionPart"}),
+        ("AttentionExplain", {"model", "lesionPart", "filledFrom", "method", "surface", "device"}),
+    ],
 )
 def test_every_bound_name_is_a_parameter_and_every_setting_is_bound(
-    panel: Any, outcome_panel: Any, module: str, not_bound: set[str]
+    panel: Any, outcome_panel: Any, explain_panel: Any, module: str, not_bound: set[str]
 ) -> None:
     parameters = getattr(importlib.import_module(module), f"{module}ParameterNode").allParameters
     bound = {e.findtext("string") for e in ui_root(module).iter("property")

@@ -1,0 +1,92 @@
+"""What the panel of AttentionExplain shows beyond what every panel does."""
+
+import html
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from AttentionExplainLib.Choices import BEYOND, OCCLUSION
+from LesionLensLib.model_card import ModelCard
+from LesionLensLib.panel.LesionPlace import imageCard
+from LesionLensLib.panel.PanelParts import PanelParts, red
+from LesionLensLib.panel.Tables import columnValues, fillTable
+
+REGION_COLUMNS = (("volume_ml", "{:.2f}"), ("mean", "{:.2g}"), ("share", "{:.0%}"))
+
+
+class ExplanationParts(PanelParts):
+    """Lists the models that can be explained, and shows what an answer rests on."""
+
+    ownModelSetting = "LesionLens/OwnExplainedModelFolder"
+    applyToolTip = _("Explain the answer.")
+
+    def whyNotOffered(self, card: ModelCard) -> str:
+        """The program explains segmentations and outcomes."""
+        if card.regression is None:
+            return ""
+        return _("{name} measures; its answers cannot be explained yet.").format(name=card.title)
+
+    def imagesOf(self, card: ModelCard) -> ModelCard:
+        """The lesion has a row of its own."""
+        return imageCard(card)
+
+    def lockedSections(self) -> tuple:
+        """What is explained, and how."""
+        return (self.ui.inputsCollapsibleButton, self.ui.methodCollapsibleButton)
+
+    def selectModel(self, modelId: str) -> ModelCard | None:
+        """Offer a brain mask to models of the brain alone."""
+        card = super().selectModel(modelId)
+        self.offerBrainMask(card)
+        return card
+
+    def showSettings(self, method: str, surface: str, estimate: str) -> None:
+        """Offer the settings of the method and of the surface, and say how long it will take."""
+        for widget in (self.ui.cubeLabel, self.ui.sizeSpinBox, self.ui.strideSpinBox, self.ui.perChannelCheckBox):
+            widget.visible = method == OCCLUSION
+        self.ui.surfaceSpinBox.visible = surface == BEYOND
+        self.ui.timeLabel.text = estimate
+
+    def showChosen(self, problem: str) -> None:
+        """Say what is wrong with the chosen result."""
+        self.ui.resultLabel.text = red(html.escape(problem))
+        self.ui.resultLabel.visible = bool(problem)
+
+    def showResult(self, result: Any) -> None:
+        """Show an explanation, or with None that there is none."""
+        ui = self.ui
+        for widget in (ui.validityLabel, ui.peakButton, ui.mapLabel, ui.mapSelector, ui.opacitySlider):
+            widget.visible = result is not None
+        ui.regionTable.visible = result is not None and result.regions is not None
+        ui.regionTable.setRowCount(0)
+        self._fillMaps(() if result is None else result.maps)
+        if result is None:
+            ui.summaryLabel.text = _("No result yet.")
+            self.showNoWarnings()
+            return
+        ui.summaryLabel.text = result.text
+        ui.validityLabel.text = result.validity
+        ui.peakButton.text = peakText(result.peak)
+        if result.regions is not None:
+            fillTable(ui.regionTable, regionRows(result.regions), texts=1)
+        self.tellDone(result.report)
+
+    def _fillMaps(self, maps: tuple) -> None:
+        selector = self.ui.mapSelector
+        wasBlocked = selector.blockSignals(True)
+        selector.clear()
+        for node in maps:
+            selector.addItem(node.GetName(), node.GetID())
+        selector.blockSignals(wasBlocked)
+
+
+def peakText(peak: dict) -> str:
+    """Return what the button says that leads to the peak."""
+    where = f", {peak['region']}" if peak["region"] else ""
+    return _("Show the peak: {value}{where}").format(value=f"{peak['value']:+.2g}", where=where)
+
+
+def regionRows(table: Any) -> list:
+    """Return the rows of the region table as text: name, volume in ml, mean, share of the map."""
+    columns = [[form.format(value) for value in columnValues(table, name)] for name, form in REGION_COLUMNS]
+    return list(zip(columnValues(table, "name"), *columns, strict=True))

@@ -1,0 +1,153 @@
+"""One explanation from nodes to nodes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from LesionLensLib.catalogue import find_card
+from LesionLensLib.images.read import read_volume
+from LesionLensLib.jobs import ExplainJob
+from LesionLensLib.panel.InputChecks import unusableMask
+from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
+from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, placeOf, whyPlaceNotReady
+from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages, writeRegions
+from LesionLensLib.panel.PanelRun import Listener, PanelRun
+from LesionLensLib.scene.explanation import show_explanation
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How an answer is explained; None takes the method's own value.
+
+    `sizeMm` and `strideMm` are the cubes of an occlusion, `checks` tell how far the map can be believed, `surface` is
+    `lesion`, `lesion+Nmm`, `brain` or `none`, `target` the output of a model that has several. `brainMask` and
+    `regions` are segmentation or label map nodes; without regions the map is summed up in shells around the lesion.
+    `device` is `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    sizeMm: float | None = None
+    strideMm: float | None = None
+    perChannel: bool = False
+    checks: bool = True
+    surface: str = "lesion"
+    target: str | None = None
+    regions: Any = None
+    brainMask: Any = None
+    registerChannels: bool = False
+    device: str = "auto"
+    seed: int = 0
+    lean: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an explanation left in the scene, its report as a dictionary, and what the user should know.
+
+    `maps` are the map and those of single channels, `surface` the coloured surface, `regions` the table of regions,
+    both None where there is none; `folderItem` is the folder of all nodes in the subject hierarchy.
+    """
+
+    report: dict
+    reportNode: Any
+    folderItem: int
+    reference: Any
+    maps: tuple
+    surface: Any = None
+    regions: Any = None
+    segmentation: Any = None
+    warnings: tuple = ()
+
+    @property
+    def text(self) -> str:
+        """The explanation in words."""
+        return self.report["result"]["text"]
+
+    @property
+    def validity(self) -> str:
+        """How far the map can be believed, in words, or that this was not checked."""
+        return self.report["result"]["validity"]["text"]
+
+    @property
+    def peak(self) -> dict:
+        """Where the map is farthest from 0: `ras` (mm, without the transform above the image), `value`, `region`."""
+        return self.report["result"]["peak"]
+
+
+def whyNotReady(inputs: dict, card: Any, lesion: Any, part: str, brainMask: Any, regions: Any) -> str:
+    """Return in one sentence why the work cannot start with these nodes, or an empty text."""
+    problem = whyImagesNotReady(inputs, imageCard(card), brainMask)
+    if problem:
+        return problem
+    reference = inputs[card.reference_role]
+    problem = "" if regions is None else unusableMask(regions, _("The map of the regions"), reference)
+    if problem:
+        return problem
+    if lesion is None and card.outcome is None:
+        return ""  # all lesions that it finds are explained
+    if lesion is not None and card.outcome is None and lesion.IsA("vtkMRMLMarkupsNode"):
+        return _("A segmentation is explained inside a mask: choose a segmentation, or none for all lesions found.")
+    return whyPlaceNotReady(lesion, part, reference)
+
+
+class ExplanationRun(PanelRun):
+    """Explains by `method` what a model says of `inputs` (volume nodes by role), of a lesion where one is given."""
+
+    def __init__(
+        self,
+        inputs: dict,
+        model: str,
+        method: str,
+        lesion: tuple,
+        settings: RunSettings,
+        listener: Listener,
+        program: list | None = None,
+    ) -> None:
+        node, part = lesion
+        super().__init__([*inputs.values(), node, settings.brainMask, settings.regions], listener, program)
+        self.inputs, self.model, self.method, self.settings = dict(inputs), model, method, settings
+        self._lesion, self._part = node, part
+        self._brainPath: str | None = None
+
+    def writeJob(self, folder: Path) -> ExplainJob:
+        """Write the images, the lesion, the brain and the regions."""
+        card, settings = find_card(self.model), self.settings
+        reference = referenceImage(self.inputs, card)
+        place = self._placeOf(card)
+        images = writeImages(self.inputs, folder)
+        self._brainPath = writeBrainMask(settings.brainMask, folder, reference)
+        return ExplainJob(
+            inputs=images,
+            output=str(folder / "result"),
+            model=self.model,
+            method=self.method,
+            target=settings.target,
+            size_mm=settings.sizeMm,
+            stride_mm=settings.strideMm,
+            per_channel=settings.perChannel,
+            checks=settings.checks,
+            surface=settings.surface,
+            regions=writeRegions(settings.regions, folder, reference),
+            brain_mask=self._brainPath,
+            register=settings.registerChannels,
+            device=settings.device,
+            seed=settings.seed,
+            lean=settings.lean,
+            **({} if place is None else place.writeInto(folder, reference)),
+        )
+
+    def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
+        """Add the nodes of the result, in one folder."""
+        brain = None if self._brainPath is None else read_volume(self._brainPath)
+        nodes = show_explanation(folder, self.inputs, brain=brain)
+        maps = tuple(node for node in nodes.others if node.IsA("vtkMRMLVolumeNode"))
+        surface = next((node for node in nodes.others if node.IsA("vtkMRMLModelNode")), None)
+        return Result(
+            report, nodes.report, nodes.folder_item, nodes.reference, maps, surface, nodes.table, nodes.segmentation,
+            warnings,
+        )  # fmt: skip
+
+    def _placeOf(self, card: Any) -> LesionPlace | None:
+        """Only a segmentation finds its lesions itself."""
+        return None if self._lesion is None and card.outcome is None else placeOf(self._lesion, self._part)
