@@ -10,7 +10,7 @@ import torch
 from occlusion_cases import differences, question, with_statistics
 
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.explain.occlusion.cells import Cells, take
+from LesionLensLib.explain.occlusion.cells import Cells
 from LesionLensLib.explain.occlusion.cover import Cover
 from LesionLensLib.explain.occlusion.fills import make_fill
 from LesionLensLib.explain.occlusion.incremental_chmfl import ChmflOccluder
@@ -147,14 +147,15 @@ def test_the_maximum_outside_a_box_is_that_of_all_other_cells() -> None:
     assert torch.equal(maxima.highest, features.amax((2, 3, 4))[0])
 
 
-def test_patches_reach_over_the_border_of_a_map() -> None:
+@pytest.mark.parametrize("counts", [(3, 4, 2), (11, 10, 12)])
+def test_patches_reach_over_the_border_of_a_map(counts: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     features = torch.randn(1, 2, 4, 5, 6)
     cells = Cells(features.shape[2:], features.device)
-    first = torch.tensor([[-2, 3, 0], [1, 1, 1]])
-    patches = take(cells.table(features, border=9.0), cells.rows(first, (3, 4, 2)), 2, (3, 4, 2))
-    padded = torch.nn.functional.pad(features, (4,) * 6, value=9.0)[0]
-    for patch, (d, h, w) in zip(patches, (first + 4).tolist(), strict=True):
-        assert torch.equal(patch, padded[:, d : d + 3, h : h + 4, w : w + 2])
+    first = torch.tensor([[-2, 3, 0], [1, 1, 1], [-3, -3, -4]])
+    (patches,) = cells.patches((cells.table(features, border=9.0),), first, counts)
+    padded = torch.nn.functional.pad(features, (16,) * 6, value=9.0)[0]
+    for patch, (d, h, w) in zip(patches, (first + 16).tolist(), strict=True):
+        assert torch.equal(patch, padded[:, d : d + counts[0], h : h + counts[1], w : w + counts[2]])
     assert torch.equal(highest_of(patches), patches.amax((2, 3, 4)))
     assert torch.equal(cells.volume(cells.table(features)), features)

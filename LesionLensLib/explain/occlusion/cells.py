@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from LesionLensLib.explain.occlusion.cubes import Triple
 
+Slices = tuple[slice, slice, slice]
 BEYOND = float("-inf")
 """Before the activation, beyond the border: no difference moves it, ELU makes -1 of it, its lowest, and ReLU 0."""
 
@@ -43,8 +44,16 @@ class Cells:
         planes = depth[:, : counts[0], None] * self.padded[1] + height[:, None, : counts[1]]
         return (planes[..., None] * self.padded[2] + width[:, None, None, : counts[2]]).flatten()
 
+    def patches(self, tables: Sequence[Tensor], first: Tensor, counts: Triple) -> list[Tensor]:
+        """Return patches (B, C, *counts) of each table from `first` (B, 3) on, in channels-last layout."""
+        rows = self.rows(first, counts)
+        found = (table.index_select(0, rows).view(len(first), *counts, -1) for table in tables)
+        return [cells.permute(0, 4, 1, 2, 3) for cells in found]
 
-def take(table: Tensor, rows: Tensor, windows: int, counts: Triple) -> Tensor:
-    """Return patches (B, C, *counts) in channels-last layout."""
-    patches = table.index_select(0, rows).view(windows, *counts, -1)
-    return patches.permute(0, 4, 1, 2, 3)
+
+def clipped(first: Sequence[int], counts: Sequence[int], shape: Sequence[int]) -> tuple[Slices, Slices]:
+    """Return the part of a patch of `counts` cells that lies within `shape`: where there, and where in the patch."""
+    ends = [(max(low, 0), min(low + count, side)) for low, count, side in zip(first, counts, shape, strict=True)]
+    inside = [slice(start, end) for start, end in ends]
+    within = [slice(start - low, end - low) for (start, end), low in zip(ends, first, strict=True)]
+    return (inside[0], inside[1], inside[2]), (within[0], within[1], within[2])

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from LesionLensLib.explain.occlusion.changed_map import Patch, clipped
+from LesionLensLib.explain.occlusion.cells import clipped
+from LesionLensLib.explain.occlusion.changed_map import Patch
 from LesionLensLib.inference.folded_resnet3d import FoldedSelfAttention
 from LesionLensLib.networks.non_local import as_tokens
 from LesionLensLib.networks.self_attention import SelfAttention
@@ -40,11 +41,11 @@ class ChangedAttention:
 
     def attended(self, patch: Patch) -> Tensor:
         """Return the output (B, C, D, H, W) with each patch of the input changed."""
-        voxels = torch.arange(len(self.tokens), device=self.tokens.device).view(1, *self.features.shape[2:])
+        voxels = torch.arange(len(self.tokens), device=self.tokens.device).view(self.features.shape[2:])
         outputs = []
         for changed, first in zip(patch.changed, patch.first.tolist(), strict=True):
             inside, outside = clipped(first, patch.counts, self.features.shape[2:])
-            rows, moved = voxels[inside].flatten(), changed[outside].flatten(1).T
+            rows, moved = voxels[inside].flatten(), changed[:, *outside].flatten(1).T
             touched = moved.any(1)
             rows = rows[touched]
             tokens = self.tokens.clone()

@@ -6,7 +6,6 @@ returns those of its output, larger by the reach of its kernel: convolutions are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, max_pool3d, pad
 
-from LesionLensLib.explain.occlusion.cells import Cells, take
+from LesionLensLib.explain.occlusion.cells import Cells, clipped
 from LesionLensLib.explain.occlusion.cubes import Triple
 
 
@@ -100,8 +99,7 @@ class RectifiedMap:
 
     def change(self, added: Patch) -> Patch:
         """Return by how much the ReLU changes when its input does by `added`; 0 beyond the border."""
-        counts = added.counts
-        before = take(self.table, self.cells.rows(added.first, counts), len(added.first), counts)
+        (before,) = self.cells.patches((self.table,), added.first, added.counts)
         return Patch((before + added.changed).relu_().sub_(before.relu()), added.first)
 
 
@@ -120,10 +118,9 @@ class PooledMap:
         """Return by how much the pooled map changes; 0 beyond the border."""
         reached = self.kernel.reached(patch.first, patch.counts)
         around = Patch(pad(patch.changed, reached.margins), patch.first - reached.before)
-        rows, windows = self.cells.rows(around.first, around.counts), len(patch.first)
-        values = take(self.table, rows, windows, around.counts)
+        (values,) = self.cells.patches((self.table,), around.first, around.counts)
         pooled = max_pool3d(values + around.changed, self.kernel.size, self.kernel.stride)
-        old = take(self.pooled_table, self.pooled.rows(reached.first, reached.counts), windows, reached.counts)
+        (old,) = self.pooled.patches((self.pooled_table,), reached.first, reached.counts)
         # Beyond the border the table holds -inf, and the difference would be infinite.
         return Patch(torch.where(old.isinf(), 0.0, pooled - old), reached.first)
 
@@ -133,17 +130,5 @@ def pasted(features: Tensor, patch: Patch) -> Tensor:
     maps = features.repeat(len(patch.first), 1, 1, 1, 1).contiguous(memory_format=torch.channels_last_3d)
     for number, first in enumerate(patch.first.tolist()):
         inside, outside = clipped(first, patch.counts, features.shape[2:])
-        maps[number][inside] += patch.changed[number][outside]
+        maps[number, :, *inside] += patch.changed[number, :, *outside]
     return maps
-
-
-def clipped(
-    first: Sequence[int], counts: Sequence[int], shape: Sequence[int]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the part of a patch (C, ...) that lies within a map of `shape`: its place in the map, and in the patch."""
-    inside, outside = [slice(None)], [slice(None)]
-    for low, count, side in zip(first, counts, shape, strict=True):
-        start, end = max(low, 0), min(low + count, side)
-        inside.append(slice(start, end))
-        outside.append(slice(start - low, end - low))
-    return tuple(inside), tuple(outside)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv3d, elu, pad
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from LesionLensLib.explain.occlusion.cells import Cells, take
+from LesionLensLib.explain.occlusion.cells import Cells
 from LesionLensLib.explain.occlusion.cubes import Triple
 from LesionLensLib.explain.occlusion.occluder import Unsupported
 from LesionLensLib.explain.occlusion.plane_maxima import PlaneMaxima, highest_of
@@ -105,11 +105,11 @@ class OccludedBranch:
         for number, level in enumerate(self.levels):
             if number:
                 added, first, counts = _halved(changed, first, counts, level)
-            rows = level.cells.rows(first, counts)
-            values = elu(take(level.sums, rows, len(starts), counts).add_(added), inplace=True)
+            sums, before = level.cells.patches((level.sums, level.values), first, counts)
+            values = elu(sums.add_(added), inplace=True)
             highest = torch.maximum(highest_of(values), level.maxima.outside(first, counts))
             maxima.append(highest - level.maxima.highest)
-            changed = values.sub_(take(level.values, rows, len(starts), counts))
+            changed = values.sub_(before)
         return Change(torch.cat(maxima, 1), changed, first)
 
 
@@ -139,6 +139,8 @@ def _halved(changed: Tensor, first: Tensor, counts: Triple, level: Level) -> tup
     depth, height, width = (-(-(offset + count) // 2) for offset, count in zip(most, counts, strict=True))
     halves: Triple = (depth, height, width)
     sides = [2 * half for half in halves]
+    if sides == list(counts):
+        return _convolved(changed.permute(0, 2, 3, 4, 1), level), first // 2, halves
     whole = changed.new_zeros(len(changed), *sides, changed.shape[1])
     if alike:
         d, h, w = (slice(offset, offset + count) for offset, count in zip(most, counts, strict=True))
@@ -146,7 +148,7 @@ def _halved(changed: Tensor, first: Tensor, counts: Triple, level: Level) -> tup
     else:
         rows = _rows_within(offsets, counts, sides)
         whole.view(-1, changed.shape[1])[rows] = changed.permute(0, 2, 3, 4, 1).reshape(len(rows), -1)
-    return _convolved(whole, level), torch.div(first, 2, rounding_mode="floor"), halves
+    return _convolved(whole, level), first // 2, halves
 
 
 def _convolved(whole: Tensor, level: Level) -> Tensor:

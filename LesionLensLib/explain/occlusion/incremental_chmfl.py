@@ -22,12 +22,14 @@ from LesionLensLib.networks.chmfl import CHMFL
 from LesionLensLib.networks.chmfl_blocks import Branch
 from LesionLensLib.outcome.outcomes import Floats
 
-PATCH_BYTES = 1 << 22
+PATCH_BYTES = 1 << 23
 """Size of the first level's patches that are computed together; more leave the caches, fewer cost calls."""
 KIND_BYTES = 1 << 19
 """Size of those below which it does not pay to treat cubes of one offset by themselves."""
 BATCH_BYTES = 1 << 27
-"""Size of those of a batch, whose last layers are computed together."""
+"""Size of those of a batch, which share one pass over the weights of a flattened level."""
+ROWS_AT_ONCE = 512
+"""So many cubes go through the last layers together, for the same reason."""
 MOST_CUBES = 8192
 FEWEST_CUBES = 512
 
@@ -74,10 +76,18 @@ class ChmflOccluder:
             for part, found in changes.items():
                 self._add_change(found, part, indices, first, differences)
         added = {part: self.head.added(part[0], found, len(starts)) for part, found in changes.items()}
-        unchanged = self.head.sums.new_zeros(len(starts), 1, dtype=torch.float32)
-        rows = (sum((added[part] for part in parts), unchanged) for parts in wanted)
-        # The same sum in a batch of another size may differ in its last place: no change shall give no difference.
-        return np.stack([np.where(row.any(1).cpu().numpy(), self._score(row), self.base) for row in rows])
+        return np.stack([self._scored([added[part] for part in parts], len(starts)) for parts in wanted])
+
+    def _scored(self, added: Sequence[Tensor], cubes: int) -> Floats:
+        """Return the scores (cubes,) with all of `added` (cubes, hidden) to the sums of the first layer."""
+        scores = np.full(cubes, self.base)
+        for low in range(0, cubes if added else 0, ROWS_AT_ONCE):
+            rows = slice(low, low + ROWS_AT_ONCE)
+            together = added[0][rows] if len(added) == 1 else torch.stack([each[rows] for each in added]).sum(0)
+            # The same sum in a batch of another size may differ in its last place: no change shall give no difference.
+            moved = together.any(1).cpu().numpy()
+            scores[rows] = np.where(moved, self._score(together), self.base)
+        return scores
 
     def _add_change(
         self, found: list[tuple[Tensor, Change]], part: Part, numbers: Tensor, first: Tensor, differences: Tensor

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool3d, pad
 
-from LesionLensLib.explain.occlusion.cells import Cells, take
-from LesionLensLib.explain.occlusion.changed_map import ConvolvedMap, Kernel, Patch, PooledMap, RectifiedMap, clipped
+from LesionLensLib.explain.occlusion.cells import Cells, clipped
+from LesionLensLib.explain.occlusion.changed_map import ConvolvedMap, Kernel, Patch, PooledMap, RectifiedMap
 from LesionLensLib.explain.occlusion.cubes import Triple
 
 POOL = Kernel(3, 2, 1)
@@ -58,13 +58,13 @@ class GroupNormStem:
         reached = POOL.reached(added.first, added.counts)
         around = pad(changed, reached.margins)
         wide: Triple = (around.shape[2], around.shape[3], around.shape[4])
-        before = take(self.table, self.cells.rows(added.first - reached.before, wide), len(around), wide)
+        (before,) = self.cells.patches((self.table,), added.first - reached.before, wide)
         scale, shift = self._scaling(before, around)
         pooled = max_pool3d(before + around, POOL.size, POOL.stride)
         maps = self.pooled.repeat(len(around), 1, 1, 1, 1).contiguous(memory_format=torch.channels_last_3d)
         for number, first in enumerate(reached.first.tolist()):
             inside, outside = clipped(first, reached.counts, maps.shape[2:])
-            maps[number][inside] = pooled[number][outside]
+            maps[number, :, *inside] = pooled[number, :, *outside]
         return torch.addcmul(shift, maps, scale).relu_()
 
     def _scaling(self, before: Tensor, around: Tensor) -> tuple[Tensor, Tensor]:
