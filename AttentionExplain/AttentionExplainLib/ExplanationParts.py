@@ -3,6 +3,7 @@
 import html
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from AttentionExplainLib.Choices import BEYOND, OCCLUSION
@@ -19,6 +20,10 @@ class ExplanationParts(PanelParts):
 
     ownModelSetting = "LesionLens/OwnExplainedModelFolder"
     applyToolTip = _("Explain the answer.")
+
+    def __init__(self, ui: Any) -> None:
+        super().__init__(ui)
+        ui.regionTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # names of regions are long
 
     def whyNotOffered(self, card: ModelCard) -> str:
         """The program explains segmentations and outcomes."""
