@@ -394,6 +394,18 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/inferno.csv
   Resources/Colors/plasma.csv
   Resources/Icons/LesionLens.png
+  Resources/Models/attention-resnet-brainmet/CARD.md
+  Resources/Models/attention-resnet-brainmet/card.json
+  Resources/Models/attention-resnet-brainmet/cohort.json
+  Resources/Models/attention-resnet-brainmet/loss.png
+  Resources/Models/attention-resnet-brainmet/metrics.csv
+  Resources/Models/attention-resnet-brainmet/predictions.csv
+  Resources/Models/attention-resnet-brainmet/reliability.png
+  Resources/Models/attention-resnet-brainmet/tables.md
+  Resources/Models/attention-resnet-brainmet/test-predictions.csv
+  Resources/Models/attention-resnet-brainmet/training-report.json
+  Resources/Models/attention-resnet-brainmet/typicality.json
+  Resources/Models/attention-resnet-brainmet/weights.safetensors
   Resources/Models/chmfl-sarcoma/CARD.md
   Resources/Models/chmfl-sarcoma/all-predictions.csv
   Resources/Models/chmfl-sarcoma/card.json

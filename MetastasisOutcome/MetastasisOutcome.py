@@ -31,6 +31,7 @@ class MetastasisOutcome(ScriptedLoadableModule):
             "Gives the probability that a tumour spreads or comes back, with its uncertainty and how typical the case "
             "is. For research use only, not a medical device. The model for soft-tissue sarcoma on PET-CT learned from "
             '42 patients and predicts no better than the highest uptake alone: read <a href="{url}">how good it is</a>.'
+            " The model for brain metastases has demonstration weights, simulated outcome."
         ).format(url="https://github.com/LesionLens/SlicerLesionLens#the-outcome-of-a-lesion")
         self.parent.acknowledgementText = _(
             "The networks were written anew for LesionLens from published descriptions. Please cite the papers that "
