@@ -413,6 +413,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/chmfl-sarcoma/metrics.csv
   Resources/Models/chmfl-sarcoma/predictions.csv
   Resources/Models/chmfl-sarcoma/public-predictions.csv
+  Resources/Models/chmfl-sarcoma/reliability.png
   Resources/Models/chmfl-sarcoma/training-report.json
   Resources/Models/chmfl-sarcoma/typicality.json
   Resources/Models/chmfl-sarcoma/weights.safetensors
