@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -21,18 +22,19 @@ from LesionLensLib.explain.adam import Adam
 from LesionLensLib.explain.layers.choice import asked_layers
 from LesionLensLib.explain.layers.cut import Layer
 from LesionLensLib.explain.layers.placement import Floats32
-from LesionLensLib.explain.masked_score import MaskedScore, in_form
+from LesionLensLib.explain.masked_score import MaskedScore, for_search
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.readout import OutputReadout
 from LesionLensLib.explain.smocam_loss import LossTerms, SmocamLoss, default_smoothness_weight
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.inference.cpu import PLAIN, FastPath
 from LesionLensLib.inference.ladder import Tell
 
 PRESERVED = 0.1
 """An answer is preserved where it moves by less than this many standard deviations."""
 
 TELL_EVERY = 10
+SMALL_WORK = 2_000_000_000
+"""Weights times voxels of the mask; 200 iterations of that much take some 5 s on one core."""
 
 Mode = Literal["paper", "preserving"]
 
@@ -42,9 +44,9 @@ class SmocamSettings:
     """`layer` by name, None for the default one; "paper" gives the mask the norm `budget`, which is 1 in the poster,
     "preserving" the smallest of 1, 2, 4, 8, ... with which the answer is preserved.
 
-    `budget_weight` is lambda; `smoothness_weight` is gamma, None for the one that suits the grid. `form` is the form in
-    which the search runs the networks; in bfloat16 it is three times as fast for ResNet-18 at 80 x 128 x 128 and no
-    faster for the shipped models. What is reported is always computed by the networks as they are.
+    `budget_weight` is lambda; `smoothness_weight` is gamma, None for the one that suits the grid. `search_type` is the
+    number format of the search: with a processor's bfloat16 unit that one is three times as fast for a ResNet-18 at
+    80 x 128 x 128, and no faster for the shipped models. What is reported is computed by the networks as they are.
     """
 
     layer: str | None = None
@@ -54,7 +56,7 @@ class SmocamSettings:
     learning_rate: float = 0.03
     budget_weight: float = 1.0
     smoothness_weight: float | None = None
-    form: FastPath = PLAIN
+    search_type: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ def smocam(
     settings, started = settings or SmocamSettings(), time.perf_counter()
     layer = asked_layers(question, settings.layer)[0]
     exact = MaskedScore(question, settings.layer)
-    quick = exact if settings.form == PLAIN else MaskedScore(in_form(question, settings.form), settings.layer)
-    found = _search(exact, quick, _losses(settings, sigma, math.prod(layer.size)), layer, settings, tell)
+    quick = MaskedScore(for_search(question, settings.search_type), settings.layer)
+    losses = _losses(settings, sigma, math.prod(layer.size))
+    with _fitting_threads(question, math.prod(layer.size)):
+        found = _search(exact, quick, losses, layer, settings, tell)
     values: Floats32 = found.mask.cpu().numpy()
     diagnostics = SmocamDiagnostics(
         error_over_sigma=float(found.terms.data),
@@ -134,6 +138,18 @@ def smocam(
         extension=not isinstance(question.readout, OutputReadout),
     )
     return Smocam(values, Volume(layer.placement.enlarge(values, question.grid.shape), question.grid), diagnostics)
+
+
+@contextmanager
+def _fitting_threads(question: Question, voxels: int) -> Iterator[None]:
+    """Compute small tails with one thread: more wait for one another, for minutes on a machine with other work."""
+    weights = sum(parameter.numel() for network in question.networks for parameter in network.parameters())
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if weights * voxels < SMALL_WORK else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Found(NamedTuple):

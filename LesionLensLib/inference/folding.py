@@ -17,8 +17,9 @@ from LesionLensLib.networks.resnet3d import ResNet3d
 
 def fold_networks(networks: OutcomeNetworks) -> OutcomeNetworks:
     """Return folded copies of all `networks`; the originals stay as they are."""
-    final = tuple(_folded(network) for network in networks.final)
-    return replace(networks, final=final, folds=tuple(tuple(_folded(each) for each in fold) for fold in networks.folds))
+    final = tuple(fold_network(network) for network in networks.final)
+    folds = tuple(tuple(fold_network(network) for network in fold) for fold in networks.folds)
+    return replace(networks, final=final, folds=folds)
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
@@ -36,5 +37,6 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
     return folded.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
-def _folded(network: nn.Module) -> nn.Module:
+def fold_network(network: nn.Module) -> nn.Module:
+    """Return a folded copy of any network without group norms of large volumes; `network` itself stays as it is."""
     return fold(network) if isinstance(network, ResNet3d) else fold_batch_norms(network)

@@ -14,15 +14,15 @@ from scipy.ndimage import binary_dilation
 from LesionLensLib.errors import Cancelled, UserError
 from LesionLensLib.explain.adam import Adam
 from LesionLensLib.explain.layers.choice import asked_layers
-from LesionLensLib.explain.masked_score import MaskedScore, in_form
+from LesionLensLib.explain.masked_score import MaskedScore, for_search
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.readout import MaskReadout, RiskReadout
 from LesionLensLib.explain.smocam import SmocamSettings, smocam
 from LesionLensLib.explain.smocam_loss import SmocamLoss, default_smoothness_weight, smoothness
 from LesionLensLib.geometry import Grid
-from LesionLensLib.inference.cpu import FastPath
 from LesionLensLib.networks.chmfl import CHMFL
 from LesionLensLib.networks.resnet3d import ResNet3d
+from LesionLensLib.networks.rsanet import RSANet
 
 SARCOMA_GRID = Grid((16, 16, 24), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
 FEW = SmocamSettings(iterations=12)
@@ -99,7 +99,7 @@ def test_everything_about_the_networks_stays_as_it_was() -> None:
     network = asked.networks[0]
     state = {name: value.clone() for name, value in network.state_dict().items()}
     smocam(asked, 1.0, FEW)
-    smocam(asked, 1.0, replace(FEW, form=FastPath("channels-last", "bfloat16", "a test")))
+    smocam(asked, 1.0, replace(FEW, search_type=torch.bfloat16))
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
     assert not any(module.training for module in network.modules())
@@ -181,14 +181,32 @@ def test_where_nothing_less_preserves_the_answer_the_mask_is_all_ones() -> None:
 def test_a_search_in_bfloat16_finds_the_same_place_and_is_judged_in_float32() -> None:
     network, sigma, _ = blob_network()
     case = blobs(5)
-    form = FastPath("channels-last", "bfloat16", "a test")
     asked = case.question(network, 0)
-    assert next(in_form(asked, form).networks[0].parameters()).dtype == torch.bfloat16
-    found = smocam(asked, sigma, SmocamSettings(iterations=60, form=form))
+    assert next(for_search(asked, torch.bfloat16).networks[0].parameters()).dtype == torch.bfloat16
+    found = smocam(asked, sigma, SmocamSettings(iterations=60, search_type=torch.bfloat16))
     with torch.no_grad():
         moved = float(MaskedScore(asked, None).moved(torch.from_numpy(found.mask)))
     assert found.diagnostics.error_over_sigma == pytest.approx(abs(moved) / sigma, rel=1e-5)
     assert energy_share(found.map.array, case.masks[0]) > 5 * energy_share(found.map.array, case.masks[1])
+
+
+@pytest.mark.parametrize("kind", ["chmfl", "resnet", "rsanet", "stack"])
+def test_the_search_runs_other_networks_with_the_same_answers(kind: str) -> None:
+    torch.manual_seed(0)
+    image, asked = torch.randn(1, 2, *SARCOMA_GRID.shape), sarcoma_question(2)
+    lesion = MaskReadout(torch.ones(SARCOMA_GRID.shape))
+    if kind == "resnet":
+        network = ResNet3d(2, 2, depth=10, base_width=8, stages=2, groups=4).eval()
+        asked = replace(asked, networks=(network,), image=image)
+    if kind == "rsanet":
+        asked = replace(asked, networks=(RSANet(2, base_width=8).eval(),), image=image, readout=lesion)
+    if kind == "stack":
+        asked = blobs(3).question(blob_network()[0], 0)
+    quick, exact = MaskedScore(for_search(asked), None), MaskedScore(asked, None)
+    mask = torch.rand(asked_layers(asked)[0].size)
+    with torch.no_grad():
+        torch.testing.assert_close(quick.moved(mask), exact.moved(mask), atol=2e-6, rtol=1e-4)
+        assert abs(float(exact.moved(mask))) > 1e-4
 
 
 def test_the_report_of_a_risk_says_that_this_is_an_extension() -> None:
@@ -232,6 +250,16 @@ def test_a_cancelled_search_stops() -> None:
     with pytest.raises(Cancelled):
         smocam(sarcoma_question(1), 1.0, SmocamSettings(iterations=40), tell)
     assert seen == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_small_tails_are_computed_by_one_thread_and_the_others_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    asked_for: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked_for.append)
+    smocam(sarcoma_question(1), 1.0, FEW)
+    monkeypatch.setattr("LesionLensLib.explain.smocam.SMALL_WORK", 0)
+    smocam(sarcoma_question(1), 1.0, FEW)
+    assert asked_for == [1, 3, 3, 3]
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan, math.inf])
