@@ -59,12 +59,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/occlusion/flattened_level.py
   LesionLensLib/explain/occlusion/incremental_chmfl.py
   LesionLensLib/explain/occlusion/incremental_resnet.py
+  LesionLensLib/explain/occlusion/incremental_vgg.py
   LesionLensLib/explain/occlusion/local_block.py
   LesionLensLib/explain/occlusion/map.py
   LesionLensLib/explain/occlusion/naive.py
   LesionLensLib/explain/occlusion/noise.py
   LesionLensLib/explain/occlusion/occluder.py
   LesionLensLib/explain/occlusion/pace.py
+  LesionLensLib/explain/occlusion/patch_occluder.py
   LesionLensLib/explain/occlusion/plane_maxima.py
   LesionLensLib/explain/occlusion/resnet_stem.py
   LesionLensLib/explain/occlusion/settings.py
@@ -329,6 +331,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/metastases/mechanism.py
   LesionLensLib/training/metastases/oedema.py
   LesionLensLib/training/metastases/placement.py
+  LesionLensLib/training/metastases/pointing.py
   LesionLensLib/training/metastases/records.py
   LesionLensLib/training/metastases/shape.py
   LesionLensLib/training/metastases/simulate.py

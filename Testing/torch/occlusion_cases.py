@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
 from LesionLensLib.explain.occlusion.cover import Cover
-from LesionLensLib.explain.occlusion.cubes import Cubes, Triple
+from LesionLensLib.explain.occlusion.cubes import Cubes, Starts, Triple
 from LesionLensLib.explain.occlusion.fills import make_fill
 from LesionLensLib.explain.occlusion.naive import NaiveOccluder
 from LesionLensLib.explain.occlusion.occluder import Channels, Occluder
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.readout import OutputReadout, Readout, RiskReadout
 from LesionLensLib.geometry import Grid
+from LesionLensLib.outcome.outcomes import Floats
 
+Maker = Callable[..., Occluder]
 ROLES = ("PET", "CT", "lesion")
 
 
@@ -63,8 +67,25 @@ def weighted(weights: Tensor, image: Tensor, offset: float = 0.0) -> Question:
     return question((WeightedSum(weights, offset),), image, OutputReadout())
 
 
+def alike(kind: Maker) -> Maker:
+    """Return occluders that can be asked for cubes at any offsets, which they are then given by their batches."""
+
+    class AnyOffsets:
+        def __init__(self, asked: Question, network: nn.Module, cover: Cover) -> None:
+            self.inner: Occluder = kind(asked, network, cover)
+            self.base, self.batches = self.inner.base, self.inner.batches
+
+        def scores(self, starts: Starts, subsets: Sequence[Channels]) -> Floats:
+            found = np.zeros((len(subsets), len(starts)))
+            for numbers in self.batches(starts):
+                found[:, numbers] = self.inner.scores(starts[numbers], subsets)
+            return found
+
+    return AnyOffsets
+
+
 def differences(
-    asked: Question, occluder: type, size: Triple, stride: Triple, fill: str, channels: list[Channels], count: int = 6
+    asked: Question, occluder: Maker, size: Triple, stride: Triple, fill: str, channels: list[Channels], count: int = 6
 ) -> tuple[float, float]:
     """Return how far `occluder` and the reference loop are apart, and how far cubes move the answer, at most.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from occlusion_cases import differences, question, with_statistics
+from occlusion_cases import alike, differences, question, with_statistics
 from torch import nn
 from torch.nn.functional import conv3d, max_pool3d
 
@@ -51,24 +50,14 @@ def test_what_a_cube_cannot_change_is_kept_and_the_answer_is_that_of_whole_passe
     variant: str, size: tuple[int, int, int], stride: tuple[int, int, int]
 ) -> None:
     asked = question((built(**VARIANTS[variant]),), torch.randn(1, 3, *SHAPE))
-    apart, moved = differences(asked, Alike, size, stride, "mean", [(0, 1), (2,)])
+    apart, moved = differences(asked, alike(ResnetOccluder), size, stride, "mean", [(0, 1), (2,)])
     assert apart < ROUNDING
     assert moved > (1e-7 if size == (1, 1, 1) else 1e-5)
 
 
-class Alike(ResnetOccluder):
-    """Asked for cubes at any offsets, as a map does by its batches."""
-
-    def scores(self, starts, subsets):  # type: ignore[no-untyped-def]
-        found = np.zeros((len(subsets), len(starts)))
-        for numbers in self.batches(starts):
-            found[:, numbers] = super().scores(starts[numbers], subsets)
-        return found
-
-
 def test_attention_is_corrected_where_few_of_its_voxels_change() -> None:
     asked = question((built(recipe="standard", attention="self"),), torch.randn(1, 3, 56, 56, 64))
-    apart, moved = differences(asked, Corrected, (4, 4, 4), (4, 4, 4), "zero", [(0, 1, 2)], count=4)
+    apart, moved = differences(asked, alike(Corrected), (4, 4, 4), (4, 4, 4), "zero", [(0, 1, 2)], count=4)
     assert apart < ROUNDING
     assert moved > 1e-7
 
@@ -76,12 +65,12 @@ def test_attention_is_corrected_where_few_of_its_voxels_change() -> None:
 def test_a_deeper_network_of_a_larger_image_is_cut_out_over_several_blocks() -> None:
     network = built(18, 2, recipe="standard", attention="none")
     asked = question((network,), torch.randn(1, 3, 64, 64, 72))
-    apart, moved = differences(asked, Local, (8, 8, 8), (8, 8, 8), "zero", [(0, 1, 2)], count=4)
+    apart, moved = differences(asked, alike(Local), (8, 8, 8), (8, 8, 8), "zero", [(0, 1, 2)], count=4)
     assert apart < ROUNDING
     assert moved > 1e-6
 
 
-class Corrected(Alike):
+class Corrected(ResnetOccluder):
     """Fails where attention is computed in full."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -89,7 +78,7 @@ class Corrected(Alike):
         assert self.attention is not None
 
 
-class Local(Alike):
+class Local(ResnetOccluder):
     """Fails where no block is computed in parts."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -13,6 +13,7 @@ from LesionLensLib.explain.occlusion.cover import Cover
 from LesionLensLib.explain.occlusion.cubes import Starts
 from LesionLensLib.explain.occlusion.incremental_chmfl import ChmflOccluder
 from LesionLensLib.explain.occlusion.incremental_resnet import ResnetOccluder
+from LesionLensLib.explain.occlusion.incremental_vgg import VggOccluder
 from LesionLensLib.explain.occlusion.naive import NaiveOccluder
 from LesionLensLib.explain.occlusion.occluder import Channels, Occluder, Unsupported
 from LesionLensLib.explain.occlusion.pace import Pace
@@ -21,6 +22,7 @@ from LesionLensLib.inference.cpu import usable_cores
 from LesionLensLib.inference.workers import Workers
 from LesionLensLib.networks.chmfl import CHMFL
 from LesionLensLib.networks.resnet3d import ResNet3d
+from LesionLensLib.networks.vgg3d import Vgg3d
 from LesionLensLib.outcome.outcomes import Floats
 
 INCREMENTAL, PLAIN = "incremental", "plain"
@@ -90,6 +92,8 @@ def _incremental(question: Question, network: nn.Module, cover: Cover) -> Occlud
         return ChmflOccluder(question, network, cover)
     if isinstance(network, ResNet3d):
         return ResnetOccluder(question, network, cover)
+    if isinstance(network, Vgg3d):
+        return VggOccluder(question, network, cover)
     raise Unsupported(f"{type(network).__name__} is not evaluated in parts")
 
 

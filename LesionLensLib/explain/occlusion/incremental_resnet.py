@@ -7,45 +7,37 @@ With group norm, whose statistics every cube moves, only the stem is saved. Ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from LesionLensLib.explain.occlusion.changed_attention import ChangedAttention
 from LesionLensLib.explain.occlusion.changed_map import Patch, pasted
 from LesionLensLib.explain.occlusion.cover import Cover
-from LesionLensLib.explain.occlusion.cubes import Starts
 from LesionLensLib.explain.occlusion.local_block import LocalBlock
-from LesionLensLib.explain.occlusion.occluder import Channels, Unsupported, portions
+from LesionLensLib.explain.occlusion.occluder import Unsupported
+from LesionLensLib.explain.occlusion.patch_occluder import WORTH_CUTTING_OUT, PatchOccluder
 from LesionLensLib.explain.occlusion.resnet_stem import POOL, GroupNormStem, LocalStem
 from LesionLensLib.explain.question import Question
 from LesionLensLib.inference.folded_resnet3d import FoldedSelfAttention, fold
 from LesionLensLib.networks.resnet3d import ResNet3d
 from LesionLensLib.networks.self_attention import SelfAttention
-from LesionLensLib.outcome.outcomes import Floats
 
-BATCH_BYTES = 1 << 25
-"""Size of what enters the first block, of the images that are evaluated together."""
-MOST_IMAGES = 64
-WORTH_CUTTING_OUT = 0.5
-"""A change that fills more of a map than this is computed on the whole of it."""
 WORTH_CORRECTING = 1 / 6
 """Attention is corrected for so many of its voxels; it takes three times their part of all pairs of voxels."""
 
 
-class ResnetOccluder:
+class ResnetOccluder(PatchOccluder):
     """`network` asked for the score of `question`, with everything kept that its unoccluded image gives.
 
     Raises `Unsupported` for a network that is not in single precision.
     """
 
     def __init__(self, question: Question, network: ResNet3d, cover: Cover) -> None:
+        super().__init__(question, cover)
         if network.classifier.weight.dtype != torch.float32:
             raise Unsupported("its weights are not float32")
-        self.cover, self.readout = cover, question.readout
         with torch.inference_mode():
             self.network = fold(network)
             self.blocks = list(self.network.blocks())
@@ -55,29 +47,19 @@ class ResnetOccluder:
             self.stride = self.network.stem.conv.stride[0] * POOL.stride
             if isinstance(self.stem, LocalStem):
                 self._cut_out_blocks(self.stem)
-            self.base = float(self.readout.score(self.network(cover.image))[0])
+            self.base = float(self.score(self.network(cover.image))[0])
 
-    def batches(self, starts: Starts) -> list[Starts]:
-        """Return cubes at like offsets to the cells of the last map that is computed in parts."""
-        entering = self.stem.values if isinstance(self.stem, LocalStem) else self.stem.pooled
-        images = min(MOST_IMAGES, max(1, BATCH_BYTES // (4 * entering.numel())))
-        _, kinds = np.unique(starts % self.stride, axis=0, return_inverse=True)
-        kinds = kinds.ravel()
-        alike = [np.flatnonzero(kinds == kind) for kind in range(int(kinds.max(initial=-1)) + 1)]
-        return [part for numbers in alike for part in portions(numbers, images)]
+    @property
+    def whole_map(self) -> Tensor:
+        """What enters the first block."""
+        return self.stem.values
 
-    @torch.inference_mode()
-    def scores(self, starts: Starts, subsets: Sequence[Channels]) -> Floats:
-        """Return the scores (S, B); all `starts` are equal modulo `stride`."""
-        first, differences = self.cover.first_voxels(starts), self.cover.differences(starts)
-        rows = np.full((len(subsets), len(starts)), self.base)
-        for row, channels in zip(rows, subsets, strict=True):
-            seen = torch.zeros_like(differences)
-            seen[:, list(channels)] = differences[:, list(channels)]
-            moved = seen.flatten(1).any(1)
-            if bool(moved.any()):
-                row[moved.cpu().numpy()] = self._score(self._features(Patch(seen[moved], first[moved])))
-        return rows
+    def output(self, patch: Patch) -> Tensor:
+        """Return the output (B, classes)."""
+        features = self._features(patch)
+        for block in self.blocks[len(self.local) :]:
+            features = block(features)
+        return self.network.head(features)
 
     def _stem(self) -> LocalStem | GroupNormStem:
         convolution, norm = self.network.stem.conv, self.network.stem.norm
@@ -92,7 +74,7 @@ class ResnetOccluder:
         for block in self.blocks:
             local = LocalBlock(block, features)
             counts = local.second.kernel.most(local.first.kernel.most(counts))
-            if prod(counts) > WORTH_CUTTING_OUT * features[0, 0].numel() / local.first.kernel.stride**3:
+            if prod(counts) > WORTH_CUTTING_OUT * local.values[0, 0].numel():
                 return
             self.local.append(local)
             self.stride *= local.first.kernel.stride
@@ -115,9 +97,3 @@ class ResnetOccluder:
             return pasted(self.stem.values, patch)
         attended: Tensor = self.blocks[len(self.local) - 1].attention(pasted(self.local[-1].values, patch))
         return attended
-
-    def _score(self, features: Tensor) -> Floats:
-        for block in self.blocks[len(self.local) :]:
-            features = block(features)
-        scores: Floats = self.readout.score(self.network.head(features)).double().cpu().numpy()
-        return scores

@@ -46,7 +46,7 @@ class GroupNormStem:
         signed = self.convolved.sums * self.sign.view(1, -1, 1, 1, 1)
         self.cells = Cells(signed.shape[2:], signed.device)
         self.table = self.cells.table(signed)
-        self.pooled = max_pool3d(signed, POOL.size, POOL.stride, POOL.padding)
+        self.values = max_pool3d(signed, POOL.size, POOL.stride, POOL.padding)
         self.voxels = signed[0, 0].numel()
         flat = signed[0].flatten(1).double()
         self.moments = torch.stack([flat.sum(1), flat.square().sum(1)])
@@ -61,7 +61,7 @@ class GroupNormStem:
         (before,) = self.cells.patches((self.table,), added.first - reached.before, wide)
         scale, shift = self._scaling(before, around)
         pooled = max_pool3d(before + around, POOL.size, POOL.stride)
-        maps = self.pooled.repeat(len(around), 1, 1, 1, 1).contiguous(memory_format=torch.channels_last_3d)
+        maps = self.values.repeat(len(around), 1, 1, 1, 1).contiguous(memory_format=torch.channels_last_3d)
         for number, first in enumerate(reached.first.tolist()):
             inside, outside = clipped(first, reached.counts, maps.shape[2:])
             maps[number, :, *inside] = pooled[number, :, *outside]
