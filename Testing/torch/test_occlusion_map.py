@@ -9,6 +9,7 @@ from occlusion_cases import question, weighted, with_statistics
 
 from LesionLensLib.errors import Cancelled, UserError
 from LesionLensLib.explain.occlusion.map import occlusion_map
+from LesionLensLib.explain.occlusion.noise import rounding_noise, unit_of
 from LesionLensLib.explain.occlusion.pace import Pace, in_words
 from LesionLensLib.explain.occlusion.settings import OcclusionSettings
 from LesionLensLib.explain.readout import RiskReadout
@@ -98,6 +99,16 @@ def test_impacts_under_the_rounding_of_the_answer_are_exactly_0() -> None:
     assert bright.total[0, 0, 7] == pytest.approx(1e-4 * (0.5 - image.mean().item()), abs=2 * found.noise)
 
 
+def test_the_rounding_is_that_of_the_format_in_which_the_networks_compute() -> None:
+    asked = weighted(torch.rand(1, 8, 8, 8), torch.rand(1, 1, 8, 8, 8))
+    fine = rounding_noise(asked)
+    asked.networks[0].precision = torch.bfloat16  # type: ignore[assignment]
+    assert fine < 2e-5
+    assert 0.01 < rounding_noise(asked) < 1, "512 values near 0.25 that each move by up to 0.8 percent"
+    assert unit_of(torch.nn.Linear(2, 2).bfloat16()) == 2**-7
+    assert unit_of(torch.nn.Linear(2, 2)) == 2**-23
+
+
 def test_impacts_that_are_rounding_are_counted() -> None:
     weights = torch.full((1, 4, 4, 8), 1e-9)
     weights[0, 0, 0, 0] = 1.0
@@ -175,13 +186,13 @@ def test_the_work_tells_how_far_it_is_and_stops_when_told_to() -> None:
 def test_the_time_to_go_is_judged_without_the_preparation_and_the_first_portion() -> None:
     seconds = iter([0.0, 100.0, 110.0, 112.0])
     told: list[str] = []
-    pace = Pace(30, lambda fraction, text: told.append(text), lambda: next(seconds))
+    pace = Pace(15, 2, lambda fraction, text: told.append(text), lambda: next(seconds))
     pace.prepare("reading")
     pace.resume()
     pace.add(10)
-    assert told[-1] == "10 of 30 cubes, about 20 s left"
+    assert told[-1] == "10 of 15 cubes, network 1 of 2, about 20 s left"
     pace.add(10)
-    assert told[-1] == "20 of 30 cubes, about 2 s left"
+    assert told[-1] == "5 of 15 cubes, network 2 of 2, about 2 s left"
     assert [in_words(value) for value in (0, 0.2, 45, 200, 9000)] == ["0 s", "1 s", "45 s", "3 min", "2.5 h"]
 
 

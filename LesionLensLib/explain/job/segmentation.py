@@ -20,7 +20,7 @@ from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.case import Case, check_roles
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.ladder import run_with_ladder
-from LesionLensLib.inference.passes import Predictor, prepare
+from LesionLensLib.inference.passes import Predictor, is_streamed, prepare
 from LesionLensLib.inference.pet_ct_input import LESION
 from LesionLensLib.inference.segment import threshold_lesions
 from LesionLensLib.inference.segmentation_case import (
@@ -40,12 +40,13 @@ _LEAST = 1e-30
 class FastPass(nn.Module):
     """A network run as `lesionlens segment` runs it, many times as fast as the module itself, without gradients.
 
-    It puts out the logarithms of both classes' probabilities, of which softmax makes the probabilities again.
+    It puts out the logarithms of both classes' probabilities, of which softmax makes the probabilities again. How fine
+    an impact can be told from rounding depends on the `precision` it computes in.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.predictor = predictor
+        self.predictor, self.precision = predictor, precision
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, 2, D, H, W) of images (N, C, D, H, W)."""
@@ -93,7 +94,9 @@ def begin_segmentation(job: ExplainJob, card: ModelCard, clock: PhaseClock) -> B
     readout = MaskReadout(torch.from_numpy(inside))
     given = image.to(run.device.device)
     question = Question((network,), given, brain.grid, tuple(card.roles), readout)
-    fast = Question((FastPass(prepare(network, run.device)),), given, brain.grid, tuple(card.roles), readout)
+    precision = run.device.fast.dtype if is_streamed(network, run.device) else torch.float32
+    fast_pass = FastPass(prepare(network, run.device), precision)
+    fast = Question((fast_pass,), given, brain.grid, tuple(card.roles), readout)
     label = card.labels[0].name
     told = {"event": label, "lesion_count": explained.pieces}
     whole = Volume(brain.inside.astype(np.uint8), brain.grid)

@@ -69,7 +69,8 @@ def evaluate(
         reasons += [reason] if reason and reason not in reasons else []
         base[number] = occluder.base
         pace.resume()
-        side_by_side = usable_cores() if cover.image.device.type == "cpu" else 1
+        # A whole pass has work for all cores and needs the more memory: only small parts are computed side by side.
+        side_by_side = 1 if reason or cover.image.device.type != "cpu" else usable_cores()
         _evaluate_network(occluder, starts, subsets, scores[:, number], pace, side_by_side)
     return Evaluation(scores, base, "; ".join(reasons))
 

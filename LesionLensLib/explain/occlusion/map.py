@@ -114,7 +114,7 @@ class _Work:
         outlines = [number for number, role in enumerate(question.roles) if role == LESION]
         fill = make_fill(settings.fill, question.image, cubes.size, outlines)
         cover = Cover(question.image, cubes.size, fill)
-        pace = Pace(cubes.count * len(question.networks), self._tell)
+        pace = Pace(cubes.count, len(question.networks), self._tell)
         found = evaluate(question, cover, cubes.starts, self.subsets, pace, settings.plain, settings.batch)
         self.answer = float(question.answer_of(found.base[:, None])[0])
         self.method, self.plain_because = found.method, found.plain_because

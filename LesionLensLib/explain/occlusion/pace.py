@@ -14,16 +14,23 @@ def nobody(fraction: float, text: str) -> None:
 
 
 class Pace:
-    """Tells how many of `total` cubes are done, and how long the others will take at the pace seen so far.
+    """Tells how many of `cubes` are done for how many of `networks`, and how long the others will take at that pace.
 
     The first portion is left out of the pace once there is another: it also chooses kernels and fills caches.
     """
 
-    def __init__(self, total: int, tell: Tell, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.total, self.tell, self.clock = total, tell, clock
+    def __init__(
+        self, cubes: int, networks: int, tell: Tell, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.cubes, self.networks, self.tell, self.clock = cubes, networks, tell, clock
         self.done = 0
         self._portions, self._seconds, self._counted = 0, 0.0, 0
         self._last = clock()
+
+    @property
+    def total(self) -> int:
+        """How often a cube is evaluated in all."""
+        return self.cubes * self.networks
 
     def prepare(self, text: str) -> None:
         """Tell what is made ready before the next portion; `resume` ends it, since it is no part of the pace."""
@@ -42,8 +49,11 @@ class Pace:
         self._seconds, self._counted = self._seconds + now - self._last, self._counted + cubes
         self._last = now
         self.done += cubes
+        network = (self.done - 1) // self.cubes
+        text = f"{self.done - network * self.cubes} of {self.cubes} cubes"
+        text += f", network {network + 1} of {self.networks}" if self.networks > 1 else ""
         left = in_words((self.total - self.done) * self.seconds_per_cube)
-        self.tell(self.done / max(self.total, 1), f"{self.done} of {self.total} cubes, about {left} left")
+        self.tell(self.done / self.total, f"{text}, about {left} left")
 
     @property
     def seconds_per_cube(self) -> float:
