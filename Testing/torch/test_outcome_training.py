@@ -312,6 +312,14 @@ def test_a_study_is_not_continued_with_other_settings_or_cases(study: Path, rows
         run_study(SarcomaKind(), STUDY, rows, study, "cpu", SilentProgress(), ["vnet"])
 
 
+def test_a_study_goes_on_with_other_words_in_its_card(study: Path, rows: list[ManifestRow]) -> None:
+    before = all_weights(study)
+    reworded = replace(STUDY, card={**STUDY.card, "title": "Other words"})
+    run_study(SarcomaKind(), reworded, rows, study, "cpu", SilentProgress())
+    assert all_weights(study) == before
+    assert json.loads((study / "card.json").read_text())["title"] == "Other words"
+
+
 def test_a_single_part_of_a_single_row_can_be_trained_on_its_own(rows: list[ManifestRow], tmp_path: Path) -> None:
     run_study(SarcomaKind(), STUDY, rows, tmp_path, "cpu", SilentProgress(), ["pet"], ["fold-1"])
     trained = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.safetensors"))

@@ -88,7 +88,8 @@ class Study(Generic[RecipeT, CaseT]):
         """Return the training of one network row; `share` is what each of its parts is of the whole work."""
         recipe = self.recipe.row(name)
         folder = self.row_folder(name)
-        _keep_unchanged(folder / RECIPE_FILE, recipe.to_dict(), f"row {name}")
+        # The card is what people read, no setting of the training: other words are no other training.
+        _keep_unchanged(folder / RECIPE_FILE, recipe.to_dict(), f"row {name}", aside="card")
         steps = self.kind.steps(recipe, len(self.parts[0].train)) * recipe.members
 
         def tell(text: str, step: int) -> None:
@@ -233,11 +234,15 @@ def run_study(
     return report
 
 
-def _keep_unchanged(path: Path, record: dict[str, Any], what: str) -> None:
-    """Write `record`, or raise `UserError` where another one was written before: results would be mixed."""
+def _keep_unchanged(path: Path, record: dict[str, Any], what: str, aside: str = "") -> None:
+    """Write `record`, or raise `UserError` where another one was written before: results would be mixed.
+
+    The field `aside` may differ.
+    """
     text = json.dumps(record, indent=2) + "\n"
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+        if {**before, aside: None} != {**now, aside: None}:
             raise UserError(
                 f"The output folder holds a training of the {what} with other cases or settings.",
                 "Give a new folder, or the recipe and manifest it was begun with.",
