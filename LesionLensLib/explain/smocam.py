@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ PRESERVED = 0.1
 """An answer is preserved where it moves by less than this many standard deviations."""
 
 TELL_EVERY = 10
+FLAT = 1e-3
 SMALL_WORK = 2_000_000_000
 """Weights times voxels of the mask; 200 iterations of that much take some 5 s on one core."""
 
@@ -61,7 +63,10 @@ class SmocamSettings:
 
 @dataclass(frozen=True)
 class SmocamDiagnostics:
-    """How well the mask does what it should: the answer's move in standard deviations, the mask's norm, the loss."""
+    """How well the mask does what it should: the answer's move in standard deviations, the mask's norm, the loss.
+
+    `flat` is true for a mask that is the same everywhere: none that is concentrated anywhere was better.
+    """
 
     error_over_sigma: float
     norm: float
@@ -75,6 +80,7 @@ class SmocamDiagnostics:
     mask_size: tuple[int, int, int]
     score: float
     masked_score: float
+    flat: bool
     extension: bool
 
     @property
@@ -83,6 +89,8 @@ class SmocamDiagnostics:
         kept = "is preserved"
         if self.error_over_sigma >= PRESERVED:
             kept = "is not preserved: the map tells where, not how much"
+        if self.flat:
+            kept += "; the mask is the same everywhere and tells no place"
         extension = "; SMOCAM was published for regression, and this use of it is an extension" * self.extension
         return (
             f"Under the mask (norm {self.norm:.2f}, layer {self.layer}) the answer moves by "
@@ -135,6 +143,7 @@ def smocam(
         mask_size=layer.size,
         score=float(exact.score),
         masked_score=float(exact.score + found.moved),
+        flat=bool(np.ptp(values) <= FLAT * values.max()),
         extension=not isinstance(question.readout, OutputReadout),
     )
     return Smocam(values, Volume(layer.placement.enlarge(values, question.grid.shape), question.grid), diagnostics)

@@ -151,6 +151,7 @@ def test_the_mask_lies_where_the_number_is_measured(output: int) -> None:
     assert target > 5 * uniform
     assert target > 5 * other
     assert found.diagnostics.layer == "layer 2"
+    assert not found.diagnostics.flat
     assert found.diagnostics.norm == pytest.approx(1.0, abs=0.05)
     assert found.diagnostics.error_over_sigma > 0.1
     assert "not preserved" in found.diagnostics.text
@@ -176,6 +177,8 @@ def test_where_nothing_less_preserves_the_answer_the_mask_is_all_ones() -> None:
     found = smocam(asked, 1e-6, SmocamSettings(mode="preserving", iterations=0))
     np.testing.assert_allclose(found.mask, 1.0, atol=1e-6)
     assert found.diagnostics.budget == pytest.approx(math.sqrt(found.mask.size))
+    assert found.diagnostics.flat
+    assert "tells no place" in found.diagnostics.text
 
 
 def test_a_search_in_bfloat16_finds_the_same_place_and_is_judged_in_float32() -> None:
