@@ -299,6 +299,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/lesion_load/brains.py
   LesionLensLib/training/lesion_load/evaluation.py
   LesionLensLib/training/lesion_load/examples.py
+  LesionLensLib/training/lesion_load/learner.py
   LesionLensLib/training/lesion_load/real.py
   LesionLensLib/training/lesion_load/recipe.py
   LesionLensLib/training/lesion_load/records.py

@@ -21,6 +21,7 @@ RECIPE = LoadRecipe(
     steps=4,
     batch=2,
     warm_up_steps=1,
+    cell_blocks=(1,),
     averaging=0.5,
     described=4,
     judged=3,

@@ -2,11 +2,16 @@
 
 A regression network sees a box of fixed size along the patient's own axes, centred on the brain, so that its middle is
 the mid-sagittal plane (`hemispheres`). Training and inference share this file.
+
+Its z-scores are not clipped, unlike those of the segmentation networks: a load below half a percent of the brain lies
+within the brightest half percent, which clipping would make as bright as cortex. Of simulated patients the number of
+bright voxels of a side then told its load with a correlation of 0.31, and of 0.42 without the clipping.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -20,11 +25,12 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid, Matrix
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.inference.bias_field import correct_bias
+from LesionLensLib.inference.brain_lesion_input import NORMALIZATIONS, WITHOUT_BIAS_FIELD, open_scores
 from LesionLensLib.inference.case import Case
 from LesionLensLib.inference.field_of_view import sample_box
 from LesionLensLib.inference.hemispheres import SideLoads, brain_centre_ras
 from LesionLensLib.inference.network import load_model
-from LesionLensLib.inference.prepared_channels import prepare_channels
 from LesionLensLib.model_card import ModelCard
 
 NO_TRANSFORMS: Mapping[str, sitk.Transform] = MappingProxyType({})
@@ -69,12 +75,24 @@ def prepare_load(
     """Return the channels of the card, each sampled once from the image itself, as its network gets them.
 
     `brain` is a mask on any grid in the space of the reference channel; `transforms` map points of that space to points
-    of a channel. Raises `UserError` for an empty mask, and for a brain that does not lie in the images.
+    of a channel. Raises `UserError` for an empty mask, a brain outside of the images, and an unknown normalisation.
     """
+    if card.normalization not in NORMALIZATIONS:
+        raise UserError(
+            f"The model card of {card.id} names an unknown normalization: {card.normalization}.",
+            f"Known for lesion loads: {', '.join(NORMALIZATIONS)}.",
+        )
     grid = grid_of_card(card, brain)
     mask = resample(brain.with_array((brain.array != 0).astype(np.uint8)), grid, "nearest").array != 0
-    channels = [sample_box(volumes[role], grid, 0.0, transforms.get(role)).array for role in card.roles]
-    return LoadInput(prepare_channels(channels, mask, grid.spacing_mm[::-1], card.normalization), mask, grid)
+    without_bias = card.normalization == WITHOUT_BIAS_FIELD
+
+    def prepare(role: str) -> NDArray[np.float32]:
+        channel = sample_box(volumes[role], grid, 0.0, transforms.get(role)).array
+        return open_scores(correct_bias(channel, mask, grid.spacing_mm[::-1]) if without_bias else channel, mask, role)
+
+    # One thread a channel: ITK leaves Python free to run the next one meanwhile.
+    with ThreadPoolExecutor(max_workers=len(card.roles)) as pool:
+        return LoadInput(np.stack(list(pool.map(prepare, card.roles))), mask, grid)
 
 
 def estimate_load(network: nn.Module, given: LoadInput, card: ModelCard) -> SideLoads:

@@ -13,13 +13,16 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+LEAK = 0.1
+
 
 class Vgg3d(nn.Module):
     """Regression of volumes: `(N, in_channels, D, H, W)` -> `(N, out_channels)` in the unit of the targets.
 
     Each block is two 3 x 3 x 3 convolutions, each with batch norm and ReLU, and a max pooling that halves the grid;
     what is left is flattened, so that the layers behind it know left from right, and goes through two fully connected
-    layers. The norm is batch norm: at rest it is a scaling that can be folded into its convolution, and a voxel then
+    layers. Between them stands a leaky ReLU: all that is flattened is positive, and of plain ReLUs most were soon shut
+    for good. The norm is batch norm: at rest it is a scaling that can be folded into its convolution, and a voxel then
     changes its neighbourhood alone, which is what an exact incremental occlusion needs. Group norm is global: every
     voxel would change every feature.
 
@@ -33,9 +36,9 @@ class Vgg3d(nn.Module):
         self,
         in_channels: int = 2,
         out_channels: int = 3,
-        widths: Sequence[int] = (8, 16, 32, 48),
-        hidden: int = 64,
-        field: Sequence[int] = (64, 80, 64),
+        widths: Sequence[int] = (8, 16, 32),
+        hidden: int = 32,
+        field: Sequence[int] = (48, 64, 48),
         unit: float = 10.0,
         adds_up: bool = True,
     ) -> None:
@@ -48,7 +51,7 @@ class Vgg3d(nn.Module):
         for side in field:
             voxels *= side >> len(widths)
         self.hidden = nn.Linear(widths[-1] * voxels, hidden)
-        self.relu = nn.ReLU()
+        self.relu = nn.LeakyReLU(LEAK)
         self.output = nn.Linear(hidden, out_channels - 1 if adds_up else out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from LesionLensLib.phantom import write_head_phantom
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = {
     "field": [16, 16, 16], "spacing_mm": 3.5, "options": {"widths": [2, 4], "hidden": 4}, "steps": 2, "batch": 2,
-    "warm_up_steps": 1, "judged_plantings": 1, "judged": 3, "described": 4, "bootstrap": 100,
+    "warm_up_steps": 1, "cell_blocks": [0], "judged_plantings": 1, "judged": 3, "described": 4, "bootstrap": 100,
     "held_out_patients": ["patient1"], "held_out_outlines": ["shape4"],
     "soils": {"plantings": 1, "paintings": 1, "phantoms": 0},
 }  # fmt: skip
@@ -85,8 +85,10 @@ def test_train_leaves_a_model_of_loads_judged_on_a_patient_held_out_and_goes_on_
     assert (model / "weights.safetensors").read_bytes() == weights
 
 
-def test_a_recipe_of_loads_has_no_folds(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_of_loads_has_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = REPOSITORY / "Resources" / "Recipes" / "vgg-lesion-load.yaml"
+    manifest = tmp_path / "cases.csv"
+    manifest.write_text("case,patient\na,a\n")
     arguments = ["train", str(recipe), "--data", str(manifest), "--output", str(tmp_path / "model"), "--folds", "3"]
     assert main(arguments) == 2
     assert "Only an outcome recipe has folds" in capsys.readouterr().err

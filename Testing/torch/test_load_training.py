@@ -27,10 +27,11 @@ from LesionLensLib.training.lesion_load.evaluation import (
     write_predictions,
 )
 from LesionLensLib.training.lesion_load.examples import LoadBatch, LoadBatches
+from LesionLensLib.training.lesion_load.learner import LoadLearner, cell_loss, load_loss
 from LesionLensLib.training.lesion_load.recipe import LoadRecipe
 from LesionLensLib.training.lesion_load.records import load_card, loads_record, soils_record
 from LesionLensLib.training.lesion_load.soils import held_out_soils, training_soils
-from LesionLensLib.training.lesion_load.trainer import load_loss, make_state, train_network, train_step
+from LesionLensLib.training.lesion_load.trainer import make_state, train_network, train_step
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -59,23 +60,60 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) 
     assert any(not torch.equal(fresh[name], value) for name, value in whole.average.items())
 
 
-def test_the_loss_is_the_squared_error_in_units_and_falls_where_there_is_something_to_learn() -> None:
+def test_the_loss_is_the_squared_error_in_units() -> None:
     said, truth = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[1.0, 2.0, 0.0]])
     assert float(load_loss(said, truth, 2.0)) == pytest.approx((1 + 0 + 0.25) / 3)
+
+
+def test_the_loss_of_the_cells_is_that_of_the_mean_share_in_each_in_its_own_spread() -> None:
+    shares = torch.zeros(1, 4, 4, 4)
+    shares[0, :2, :2, :2] = 0.5
+    shares[0, 2:, 2:, 3] = 1.0
+    truth = torch.zeros(1, 1, 2, 2, 2)
+    truth[0, 0, 0, 0, 0], truth[0, 0, 1, 1, 1] = 0.5, 0.5
+    spread = truth.std()
+    assert float(cell_loss(truth / spread, shares)) == pytest.approx(0, abs=1e-12)
+    assert float(cell_loss(truth * 0, shares)) == pytest.approx(float((truth / spread).square().mean()))
+    assert float(cell_loss(truth * 0, shares * 0)) == 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_loss_falls_where_there_is_something_to_learn(precision: str) -> None:
     options = {"widths": [4, 8], "hidden": 8, "unit": 1.0}
-    recipe = replace(RECIPE, batch=4, learning_rate=5e-3, steps=60, options=options)
+    recipe = replace(
+        RECIPE, batch=4, learning_rate=5e-3, head_rate=1.0, steps=60, options=options, precision=precision
+    )
     state = make_state(recipe, CPU)
-    images = torch.zeros(4, 2, 16, 16, 16)
+    images, shares = torch.zeros(4, 2, 16, 16, 16), torch.zeros(4, 16, 16, 16)
     loads = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [2.0, 1.0, 1.0]])
     for number, (_, left, right) in enumerate(loads):
-        images[number, 1, 6:10, 6:10, 11:14] = 3 * left
-        images[number, 1, 6:10, 6:10, 2:5] = 3 * right
-    losses = [train_step(state, recipe, LoadBatch(images, loads), CPU) for _ in range(60)]
+        shares[number, 6:10, 6:10, 11:14] = left
+        shares[number, 6:10, 6:10, 2:5] = right
+    images[:, 1] = 3 * shares
+    losses = [train_step(state, recipe, LoadBatch(images, loads, shares), CPU) for _ in range(60)]
     assert losses[-1] < 0.05 * losses[0]
     assert state.step == 60
     state.network.eval()
     with torch.inference_mode():
-        assert torch.allclose(state.network(images)[:, 1], loads[:, 1], atol=0.35)
+        said, (cells,) = state.network(images)
+        assert torch.allclose(said[:, 1], loads[:, 1], atol=0.35)
+        assert float(cell_loss(cells, shares)) < 0.7
+
+
+def test_the_hidden_layer_learns_at_its_own_rate_and_readers_of_cells_are_not_part_of_the_model() -> None:
+    recipe = replace(RECIPE, learning_rate=1e-3, head_rate=0.1, warm_up_steps=0, weight_decay=0.0)
+    state, soils = make_state(recipe, CPU), [soil()]
+    before = {name: value.clone() for name, value in state.network.state_dict().items()}
+    train_step(state, recipe, LoadBatches(soils, recipe).batch(0), CPU)
+    moved = {name: float((value - before[name]).abs().max()) for name, value in state.network.state_dict().items()}
+    # The first step of Adam is as long as the rate, whatever the gradient.
+    assert moved["network.hidden.weight"] == pytest.approx(1e-4, rel=0.05)
+    assert moved["network.output.weight"] == pytest.approx(1e-3, rel=0.05)
+    names = set(state.network.weights(state.average))
+    assert names == set(state.network.network.state_dict())
+    assert any(name.startswith("readers.") for name in state.average)
+    with pytest.raises(ValueError, match="blocks 0 to 1"):
+        LoadLearner(state.network.network, (2,))
 
 
 def test_errors_and_explained_variance_are_those_of_the_textbook() -> None:
@@ -120,18 +158,17 @@ def test_the_baseline_is_a_line_through_the_number_of_bright_voxels() -> None:
 
 def test_a_network_is_judged_at_rest_on_either_side_of_the_box() -> None:
     batches = LoadBatches([soil()], RECIPE)
-    state = make_state(RECIPE, CPU)
-    state.network.train()
-    found = judge("training", state.network, (batches.example(n, 2) for n in range(11)), CPU)
+    network = make_state(RECIPE, CPU).network.network.train()
+    found = judge("training", network, (batches.example(n, 2) for n in range(11)), CPU)
     assert (found.truth.shape, found.said.shape, found.bright.shape) == ((11, 3), (11, 3), (11, 2))
     assert set(found.patients) == {"p1"}
-    assert not state.network.training
+    assert not network.training
     example = batches.example(4, 2)
     assert found.truth[4] == pytest.approx(example.loads_ml.numpy(), abs=1e-5)
     left = (example.images[1, :, :, 8:] > 2).sum()
     assert found.bright[4, 0] == float(left)
     with torch.inference_mode():
-        assert found.said[4] == pytest.approx(state.network(example.images[None])[0].numpy(), abs=1e-4)
+        assert found.said[4] == pytest.approx(network(example.images[None])[0].numpy(), abs=1e-4)
 
 
 def test_the_card_states_spread_error_and_differences_and_the_table_every_case(tmp_path: Path) -> None:
@@ -176,6 +213,8 @@ def test_the_report_tells_what_was_planted_and_how_far_the_sides_go_together() -
         ({"roles": ["PET"]}, "unknown"),
         ({"options": {"field": [8, 8, 8]}}, "options name field"),
         ({"steps": 0}, "number that cannot be"),
+        ({"precision": "fp16"}, "precision is 'fp16'"),
+        ({"cell_blocks": [-1]}, "number that cannot be"),
         ({"soils": {"plantings": 0}}, "number that cannot be"),
         ({"loads": {"most": 3}}, "no setting called most"),
         ({"stepz": 3}, "no setting called stepz"),
@@ -189,6 +228,8 @@ def test_a_recipe_that_cannot_be_is_refused(change: dict[str, object], complaint
 def test_a_field_that_the_network_cannot_halve_is_refused() -> None:
     with pytest.raises(UserError, match="cannot be built"):
         make_state(replace(RECIPE, field=(18, 16, 16)), CPU)
+    with pytest.raises(UserError, match="cannot be built"):
+        make_state(replace(RECIPE, cell_blocks=(2,)), CPU)
 
 
 def test_a_recipe_is_the_same_after_it_was_written_down() -> None:

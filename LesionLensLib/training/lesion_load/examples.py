@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from LesionLensLib.inference.normalize import normalize
+from LesionLensLib.inference.brain_lesion_input import open_scores
 from LesionLensLib.training.brain import BoolArray
 from LesionLensLib.training.lesion_load.augmentation import (
     LoadAugmentation,
@@ -27,18 +27,20 @@ STILL = LoadAugmentation()
 
 
 class LoadBatch(NamedTuple):
-    """`images` (N, C, D, H, W) as z-scores and `loads` (N, 3) in ml: total, left, right."""
+    """`images` (N, C, D, H, W) as z-scores, `loads` (N, 3) in ml: total, left, right; lesion `shares` (N, D, H, W)."""
 
     images: Tensor
     loads: Tensor
+    shares: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class LoadExample:
-    """One simulated head: `images` (C, D, H, W) as z-scores, `loads_ml` (total, left, right), of whom it is."""
+    """One simulated head: `images` (C, D, H, W) as z-scores, `loads_ml` (total, left, right), `share` of lesion."""
 
     images: Tensor
     loads_ml: Tensor
+    share: Tensor
     case: str
     patient: str
 
@@ -54,8 +56,8 @@ class LoadBatches:
         """Return batch `number`."""
         size = self.recipe.batch
         examples = [self.example(place) for place in range(number * size, (number + 1) * size)]
-        images, loads = [example.images for example in examples], [example.loads_ml for example in examples]
-        return LoadBatch(torch.stack(images), torch.stack(loads))
+        images, loads, shares = zip(*((each.images, each.loads_ml, each.share) for each in examples), strict=True)
+        return LoadBatch(torch.stack(images), torch.stack(loads), torch.stack(shares))
 
     def example(self, place: int, stream: int = 1) -> LoadExample:
         """Return training example number `place` with the loads that are taught; another `stream` has other examples.
@@ -100,8 +102,9 @@ def draw_example(
     if augmentation != STILL:
         images = torch.stack([as_another_scanner(image, inside, augmentation, rng) for image in images])
         inside = change_outline(inside, augmentation, rng)
-    scores = torch.stack([torch.from_numpy(normalize(image.numpy(), inside.numpy())) for image in images])
-    return LoadExample(change_scores(scores, inside, augmentation, rng), loads, soil.case, soil.patient)
+    pairs = zip(images, recipe.roles, strict=True)
+    scores = torch.stack([torch.from_numpy(open_scores(each.numpy(), inside.numpy(), role)) for each, role in pairs])
+    return LoadExample(change_scores(scores, inside, augmentation, rng), loads, masks[0], soil.case, soil.patient)
 
 
 def choose_parts(soil: LoadSoil, limits: LoadRange, rng: np.random.Generator) -> BoolArray:

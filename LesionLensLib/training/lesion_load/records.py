@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from LesionLensLib.inference.brain_lesion_input import WITHOUT_BIAS_FIELD
 from LesionLensLib.regression_card import RegressionCard, RegressionOutput, SideDifferences
 from LesionLensLib.training.lesion_load.evaluation import (
     Judged,
@@ -46,6 +47,7 @@ def load_card(recipe: LoadRecipe, described: Judged, held_out: Judged) -> dict[s
         **recipe.card,
         "task": recipe.task,
         "spacing_mm": [recipe.spacing_mm] * 3,
+        "normalization": WITHOUT_BIAS_FIELD,
         "network": {"name": NETWORK, **recipe.network_options},
         "regression": RegressionCard(tuple(outputs), differences).to_dict(),
     }

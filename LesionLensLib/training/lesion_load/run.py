@@ -53,12 +53,12 @@ def run_load_training(
     kept = held_out_soils(rows, labelled, recipe, folder, tell)
     soils = training_soils(rows, labelled, recipe, folder, tell)
     state = train_network(recipe, soils, folder, on, tell_step)
-    network = state.network
-    network.load_state_dict(state.average)
+    network, weights = state.network.network, state.network.weights(state.average)
+    network.load_state_dict(weights)
     progress.update("finish", TRAINED_SHARE, "judging the network")
     described = judge("training", network, _described(soils, recipe), on)
     held_out = judge("held-out", network, _held_out(kept, recipe), on)
-    write_model(state.average, load_card(recipe, described, held_out), folder)
+    write_model(weights, load_card(recipe, described, held_out), folder)
     real = judge_real(rows, recipe.held_out_patients, read_card(folder))
     sets = [described, held_out, *([real] if real else [])]
     write_predictions(sets, folder / PREDICTIONS_FILE)
