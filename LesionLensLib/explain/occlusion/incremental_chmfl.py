@@ -46,6 +46,8 @@ class ChmflOccluder:
     def __init__(self, question: Question, network: CHMFL, cover: Cover) -> None:
         if network.dims != 3:
             raise Unsupported("it is two-dimensional")
+        if any(parameter.dtype != torch.float32 for parameter in network.parameters()):
+            raise Unsupported("its weights are not float32")
         self.cover, self.readout = cover, question.readout
         self.inputs = network.inputs
         encoders = [each for each in network.branches if isinstance(each, Branch)]
