@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LesionLensLib.explain.validity.pointing import mean_pointing, point
+from LesionLensLib.explain.validity.pointing import point
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
 
@@ -66,17 +66,6 @@ def test_only_voxels_of_the_region_count(oblique_grid: Grid, truth: np.ndarray) 
     found = point(on(oblique_grid, values), truth, within)
     assert found.hit == 1.0
     assert found.chance == pytest.approx(24 / within.sum())
-
-
-def test_pointing_accuracy_is_the_mean_hit(oblique_grid: Grid, truth: np.ndarray) -> None:
-    hit = point(on(oblique_grid, truth), truth)
-    miss = point(on(oblique_grid, ~truth), truth)
-    mean = mean_pointing([hit, miss, miss, miss])
-    assert mean.hit == 0.25
-    assert mean.energy_share == pytest.approx(0.25)
-    with pytest.raises(ValueError, match="at least one"):
-        mean_pointing([])
-
 
 @pytest.mark.parametrize("fault", ["empty truth", "other grid", "flat zero", "not finite"])
 def test_what_cannot_be_compared_is_refused(oblique_grid: Grid, truth: np.ndarray, fault: str) -> None:

@@ -73,10 +73,14 @@ def test_every_method_is_judged_for_a_lesion(tmp_path: Path, monkeypatch: pytest
     assert outline.chance == pytest.approx(true_region(parts_on(BOX), BOX).mean())
 
 
-def test_the_means_stand_in_a_table() -> None:
-    text = table({"A": [Pointing(1.0, 0.0, 0.5, 0.25, 0.1), Pointing(0.0, 3.0, 0.5, 0.75, 0.1)]})
-    assert text.splitlines()[0].startswith("| map | lesions | pointing accuracy | peak to truth, mm |")
-    assert text.splitlines()[2] == "| A | 2 | 0.50 | 1.5 | 0.50 | 0.50 | 0.10 |"
+def test_the_means_stand_in_a_table_with_intervals_over_patients() -> None:
+    good, bad = Pointing(1.0, 0.0, 0.5, 0.25, 0.1), Pointing(0.0, 3.0, 0.5, 0.75, 0.1)
+    text = table({"A": [("one", good), ("one", bad)], "B": [("one", good), ("two", bad)]})
+    head, _, one_patient, two_patients = text.splitlines()
+    assert head.startswith("| map | lesions (patients) | pointing accuracy | peak to truth, mm |")
+    # Both lesions are of one patient: whichever patients are drawn, the mean is the same.
+    assert one_patient.startswith("| A | 2 (1) | 0.50 (0.50 to 0.50) | 1.5 (1.5 to 1.5) | 0.50 (0.50 to 0.50) |")
+    assert two_patients.startswith("| B | 2 (2) | 0.50 (0.00 to 1.00) | 1.5 (0.0 to 3.0) | 0.50 (0.50 to 0.50) |")
 
 
 def test_test_lesions_are_taken_evenly_from_the_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +93,7 @@ def test_test_lesions_are_taken_evenly_from_the_whole_table(tmp_path: Path, monk
     assert main([str(tmp_path / "cohort.csv"), str(tmp_path / "out"), "--cases", "3"]) == 0
     with (tmp_path / "out" / "pointing.csv").open() as file:
         assert [row["case"] for row in csv.DictReader(file)] == ["c3", "c7", "c11"]
-    assert "| A | 3 | 1.00 |" in (tmp_path / "out" / "pointing.md").read_text()
+    assert "| A | 3 (3) | 1.00 (1.00 to 1.00) |" in (tmp_path / "out" / "pointing.md").read_text()
 
 
 def test_a_missing_cohort_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,7 @@ The pointing game is that of Zhang et al., "Top-Down Neural Attention by Excitat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +57,6 @@ def point(impact: Volume, truth: Mask, within: Mask | None = None, tolerance_mm:
         overlap=float(2 * strongest[known].sum() / (known.sum() + strongest.sum())),
         chance=float(known.sum() / inside.sum()),
     )
-
-
-def mean_pointing(cases: Sequence[Pointing]) -> Pointing:
-    """Return the mean over cases; the mean `hit` is the pointing accuracy. Raises `ValueError` for none."""
-    if not cases:
-        raise ValueError("a mean needs at least one case")
-    rows = [asdict(case) for case in cases]
-    return Pointing(**{name: float(np.mean([row[name] for row in rows])) for name in rows[0]})
 
 
 def _strongest(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 The fate of a simulated metastasis depends on its volume, its necrosis and the unevenness of the oedema near its edge
 (`mechanism`), so it is known which voxels an explanation may point at. Every method explains the same test lesions as
 `lesionlens explain` would; three maps that know nothing of the network stand beside them. FOLDER gets `pointing.csv`
-with a row for every lesion and method, and `pointing.md` with the means.
+with a row for every lesion and method, and `pointing.md` with the means and their 95 % intervals over patients.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from LesionLensLib.explain.occlusion.settings import OcclusionSettings
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.sigma import score_sigma
 from LesionLensLib.explain.smocam import SmocamSettings, smocam
-from LesionLensLib.explain.validity.pointing import Pointing, mean_pointing, point
+from LesionLensLib.explain.validity.pointing import Pointing, point
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_volume, resample
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.manifest import ManifestRow, read_manifest
 from LesionLensLib.model_card import ModelCard
+from LesionLensLib.outcome.bootstrap import bootstrap_interval
+from LesionLensLib.outcome.outcomes import Floats, Indices
 from LesionLensLib.progress import SilentProgress
 from LesionLensLib.training.brain import BoolArray
 from LesionLensLib.training.metastases.lattice import distance_mm
@@ -53,8 +55,12 @@ MEANING = MappingProxyType(
     }
 )  # fmt: skip
 
+DIGITS = MappingProxyType({name: 1 if name == "distance_mm" else 2 for name in MEANING})
+
 Map = NDArray[np.float32]
 Maker = Callable[[Question, float], Map]
+PatientPointing = tuple[str, Pointing]
+"""The patient, and how a map of one of the lesions lies to the truth."""
 
 
 def true_region(parts: Volume, grid: Grid, margins: Margins | None = None) -> BoolArray:
@@ -109,19 +115,22 @@ def _begin(row: ManifestRow, card: ModelCard) -> Begun:
     return begin_outcome(job, card, PhaseClock(SilentProgress(), PHASES))
 
 
-def table(judged: Mapping[str, Sequence[Pointing]]) -> str:
-    """Return the means by method as a Markdown table."""
+def table(judged: Mapping[str, Sequence[PatientPointing]]) -> str:
+    """Return the means by method as a Markdown table, with 95 % intervals from drawing patients with replacement."""
     columns = [MEANING[field.name] for field in fields(Pointing)]
-    lines = [f"| map | lesions | {' | '.join(columns)} |", "|---" * (2 + len(columns)) + "|"]
+    lines = [f"| map | lesions (patients) | {' | '.join(columns)} |", "|---" * (2 + len(columns)) + "|"]
     for name, cases in judged.items():
-        mean = mean_pointing(cases)
-        numbers = [f"{mean.hit:.2f}", f"{mean.distance_mm:.1f}", *_two_digits(mean)]
-        lines.append(f"| {name} | {len(cases)} | {' | '.join(numbers)} |")
+        patients = np.array([patient for patient, _ in cases])
+        groups = [np.flatnonzero(patients == patient) for patient in dict.fromkeys(patients)]
+        means = [_mean(np.array([getattr(found, field.name) for _, found in cases]), groups, DIGITS[field.name])
+                 for field in fields(Pointing)]  # fmt: skip
+        lines.append(f"| {name} | {len(cases)} ({len(groups)}) | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"
 
 
-def _two_digits(mean: Pointing) -> list[str]:
-    return [f"{getattr(mean, name):.2f}" for name in ("energy_share", "overlap", "chance")]
+def _mean(values: Floats, groups: Sequence[Indices], digits: int) -> str:
+    low, high = bootstrap_interval(groups, lambda index: float(values[index].mean()))
+    return f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -145,13 +154,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write(rows: Sequence[ManifestRow], card: ModelCard, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    judged: dict[str, list[Pointing]] = {}
+    judged: dict[str, list[PatientPointing]] = {}
     with (folder / "pointing.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["case", "method", *(field.name for field in fields(Pointing))])
         for row in rows:
             for name, found in judge_lesion(row, card, makers()).items():
-                judged.setdefault(name, []).append(found)
+                judged.setdefault(name, []).append((row.patient, found))
                 writer.writerow([row.case, name, *(f"{value:.6g}" for value in asdict(found).values())])
             print(f"{row.case}: {len(judged)} maps", file=sys.stderr)
     (folder / "pointing.md").write_text(table(judged), encoding="utf-8")
