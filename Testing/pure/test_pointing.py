@@ -67,6 +67,7 @@ def test_only_voxels_of_the_region_count(oblique_grid: Grid, truth: np.ndarray) 
     assert found.hit == 1.0
     assert found.chance == pytest.approx(24 / within.sum())
 
+
 @pytest.mark.parametrize("fault", ["empty truth", "other grid", "flat zero", "not finite"])
 def test_what_cannot_be_compared_is_refused(oblique_grid: Grid, truth: np.ndarray, fault: str) -> None:
     values = np.ones(truth.shape)
