@@ -204,6 +204,9 @@ def test_all_checks_stand_in_the_report_under_the_names_of_the_contract() -> Non
     )
     record = validity.to_dict()
     assert record["deletion_auc"] < record["random_auc"] < record["insertion_auc"]
+    kept = [record[f"{name}_auc_normalised"] for name in ("deletion", "random", "insertion")]
+    assert 0 < kept[0] < kept[1] < kept[2] < 1
+    assert record["auc_of"] == "answer"
     assert record["random_weights_correlation"] == pytest.approx(validity.random_weights.correlation, abs=1e-6)
     assert list(record["random_weights"]) == [part for part, _ in validity.random_weights.cascade]
     assert record["stability"] == pytest.approx(rank_correlation(make_map(asked), coarse), abs=1e-6)

@@ -50,11 +50,13 @@ def asked_of(network: nn.Module, **changes: object) -> Question:
 
 def test_the_true_map_deletes_the_whole_answer_in_the_first_step_and_brings_it_back() -> None:
     curves = draw_curves(asked_of(MeanOfRegion(quarter(), 5.0)), quarter().astype(np.float32), settings=SETTINGS)
-    np.testing.assert_allclose(curves.deletion, [1, 0, 0, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(curves.insertion, [0, 1, 1, 1, 1], atol=1e-6)
-    assert curves.deletion_auc == pytest.approx(0.125)
-    assert curves.insertion_auc == pytest.approx(0.875)
-    assert curves.random_auc == pytest.approx(0.5, abs=0.08)
+    np.testing.assert_allclose(curves.deletion, [5, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(curves.insertion, [0, 5, 5, 5, 5], atol=1e-6)
+    assert curves.deletion_auc == pytest.approx(0.625)
+    assert curves.insertion_auc == pytest.approx(4.375)
+    assert curves.random_auc == pytest.approx(2.5, abs=0.4)
+    assert curves.kept(curves.deletion_auc) == pytest.approx(0.125)
+    assert curves.kept(curves.insertion_auc) == pytest.approx(0.875)
     assert "takes the answer away" in curves.text
 
 
@@ -77,19 +79,49 @@ def test_a_signed_map_is_read_in_the_direction_in_which_the_image_moves_the_answ
     assert asked.answer == pytest.approx(1 / (1 + np.exp(3)))
     values = -quarter().astype(np.float32)
     signed = draw_curves(asked, values, True, SETTINGS)
-    np.testing.assert_allclose(signed.deletion, [1, 0, 0, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(signed.insertion, [0, 1, 1, 1, 1], atol=1e-6)
+    no_event = 1 - asked.answer
+    np.testing.assert_allclose(signed.deletion, [no_event, 0.5, 0.5, 0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(signed.insertion, [0.5, *[no_event] * 4], atol=1e-6)
+    assert signed.reversed
+    assert signed.deletion_auc < signed.random_auc < signed.insertion_auc < 1
+    assert signed.text.startswith("Deleting what the map marks takes the answer away")
+    assert signed.text.endswith("under 1 minus the answer).")
     magnitude = draw_curves(asked, -values, False, SETTINGS)
     assert np.array_equal(signed.deletion, magnitude.deletion)
-    np.testing.assert_allclose(draw_curves(asked, -values, True, SETTINGS).deletion, [1, 1, 1, 1, 0], atol=1e-6)
+    wrong_way = draw_curves(asked, -values, True, SETTINGS)
+    np.testing.assert_allclose(wrong_way.kept(wrong_way.deletion), [1, 1, 1, 1, 0], atol=1e-6)
+
+
+def test_the_areas_of_a_probability_stay_between_0_and_1_where_the_answer_overshoots() -> None:
+    """What lies around the quarter holds the answer down: deleting it first takes the answer far above the whole's."""
+
+    class Around(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            margin = 0.2 + 9 * x[:, 0].mean((1, 2, 3))[:, None] + 0.2 * x[:, 0, quarter()].mean(1, keepdim=True)
+            return torch.cat([-margin / 2, margin / 2], 1)
+
+    asked = asked_of(Around(), readout=RiskReadout())
+    curves = draw_curves(asked, (~quarter()).astype(np.float32), settings=SETTINGS)
+    assert curves.comparable
+    assert curves.deletion.max() > 0.9 > asked.answer + 0.2
+    assert 0 <= curves.deletion_auc <= 1
+    assert curves.kept(curves.deletion_auc) > 1
+    assert curves.deletion_auc == pytest.approx(float(np.mean((curves.deletion[1:] + curves.deletion[:-1]) / 2)))
+
+
+def test_an_output_that_the_image_lowers_is_drawn_in_its_own_unit() -> None:
+    curves = draw_curves(asked_of(MeanOfRegion(quarter(), -2.0)), -quarter().astype(np.float32), True, SETTINGS)
+    np.testing.assert_allclose(curves.deletion, [-2, 0, 0, 0, 0], atol=1e-6)
+    assert not curves.reversed
+    assert "takes the answer away" in curves.text
 
 
 def test_a_signed_map_of_what_raises_an_answer_begins_with_its_highest_values() -> None:
     signed = draw_curves(asked_of(MeanOfRegion(quarter(), 5.0)), quarter() - 0.5, True, SETTINGS)
-    np.testing.assert_allclose(signed.deletion, [1, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(signed.deletion, [5, 0, 0, 0, 0], atol=1e-6)
 
 
-def test_the_probability_in_a_mask_counts_from_the_blank_to_the_whole_image() -> None:
+def test_the_curves_of_a_probability_are_the_probability_itself() -> None:
     class Outlines(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([-x, x], 1)
@@ -98,8 +130,11 @@ def test_the_probability_in_a_mask_counts_from_the_blank_to_the_whole_image() ->
     halves[:8] = False
     asked = asked_of(Outlines(), readout=MaskReadout(torch.from_numpy(quarter()).float()))
     curves = draw_curves(asked, halves.astype(np.float32), settings=replace(SETTINGS, steps=8))
-    np.testing.assert_allclose(curves.deletion[:2], [1, 0.5], atol=1e-6)
-    assert curves.deletion[-1] == 0
+    whole = 1 / (1 + np.exp(-2.0))
+    np.testing.assert_allclose(curves.deletion[:2], [whole, (whole + 0.5) / 2], atol=1e-6)
+    np.testing.assert_allclose(curves.insertion[:2], [0.5, (whole + 0.5) / 2], atol=1e-6)
+    assert curves.deletion[-1] == pytest.approx(0.5)
+    assert curves.kept(curves.deletion[1]) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_network_that_ignores_the_image_shows_nothing() -> None:
@@ -107,6 +142,8 @@ def test_a_network_that_ignores_the_image_shows_nothing() -> None:
         curves = draw_curves(asked_of(network), np.ones(GRID.shape), settings=SETTINGS)
         assert not curves.comparable
         assert "same answer" in curves.text
+        with pytest.raises(ValueError, match="between two equal answers"):
+            curves.kept(curves.deletion_auc)
     risk = asked_of(MeanOfRegion(quarter(), 0.04, logits=True), readout=RiskReadout())
     assert not draw_curves(risk, np.ones(GRID.shape), settings=SETTINGS).comparable
 

@@ -38,6 +38,8 @@ class Validity:
             "deletion_auc": round(curves.deletion_auc, _DIGITS),
             "insertion_auc": round(curves.insertion_auc, _DIGITS),
             "random_auc": round(curves.random_auc, _DIGITS),
+            "auc_of": "1 - answer" if curves.reversed else "answer",
+            **self._kept(),
             "random_weights_correlation": round(self.random_weights.correlation, _DIGITS),
             "random_weights": {part: round(value, _DIGITS) for part, value in self.random_weights.cascade},
             "stability": None if stable is None else round(stable.value, _DIGITS),
@@ -45,6 +47,13 @@ class Validity:
             "text": " ".join(self.sentences),
         }
         return record
+
+    def _kept(self) -> dict[str, float | None]:
+        """Return the areas counted from the blank image's answer to the whole one's, for comparing cases."""
+        curves = self.curves
+        areas = {"deletion": curves.deletion_auc, "insertion": curves.insertion_auc, "random": curves.random_auc}
+        counted = {name: float(curves.kept(value)) if curves.comparable else None for name, value in areas.items()}
+        return {f"{name}_auc_normalised": None if v is None else round(v, _DIGITS) for name, v in counted.items()}
 
 
 def assess(

@@ -1,8 +1,13 @@
 """Deletion and insertion: does the answer go as fast as it should when what a map marks goes, and come as fast with it?
 
-Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, section 4.1. The image
-is deleted, and built up on its blank, cube by cube in the order of the map; single voxels in the order of a map would
-make a pattern that no network has seen. Deleting in random order is the baseline that a map has to beat.
+Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018, section 4.1: the area
+under the probability of the class that is explained, by trapezoids. The image is deleted, and built up on its blank,
+cube by cube in the order of the map; single voxels in the order of a map would make a pattern that no network has seen.
+Deleting in random order is the baseline that a map has to beat.
+
+RISE explains the class that the network names. The class here is the one towards which the image moves the answer from
+that of its blank: of an event that the image makes less probable the curves are those of no event. Low areas of
+deletion and high ones of insertion then speak for a map in either case.
 """
 
 from __future__ import annotations
@@ -44,27 +49,28 @@ class CurveSettings:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What is kept of the answer (steps + 1,) at even shares of deleted or inserted cubes, and the areas under that.
+    """The answer (steps + 1,) at even shares of deleted or inserted cubes, and the areas under that.
 
-    The answer counts from 0, that of the blank image, to 1, that of the whole one. (RISE takes the probability of the
-    predicted class as it is, which rises when a map of an undecided answer is deleted.) `random_aucs` are the areas of
-    random orders, which serve deletion and insertion alike: building up in one order is deleting in the reverse one.
-    `comparable` is false where the blank image has nearly the same answer.
+    A probability that the image lowers is `reversed`: then the curves are of 1 - answer. An output of a regression is
+    taken as it is, in its own unit. `random_aucs` are the areas of random orders, which serve deletion and insertion
+    alike: building up in one order is deleting in the reverse one. `comparable` is false where the blank image has
+    nearly the same answer.
     """
 
     deletion: Floats
     insertion: Floats
     random_aucs: Floats
     comparable: bool = True
+    reversed: bool = False
 
     @property
     def deletion_auc(self) -> float:
-        """The area under the deletion curve: the lower, the better the map."""
+        """The area under the deletion curve, of a probability from 0 to 1: the lower, the better the map."""
         return area(self.deletion)
 
     @property
     def insertion_auc(self) -> float:
-        """The area under the insertion curve: the higher, the better the map."""
+        """The area under the insertion curve, of a probability from 0 to 1: the higher, the better the map."""
         return area(self.insertion)
 
     @property
@@ -72,13 +78,27 @@ class Curves:
         """The mean area for random orders."""
         return float(self.random_aucs.mean())
 
+    def kept(self, area_under: Floats | float) -> Floats:
+        """Return an area counted from the blank image's answer, 0, to the whole one's, 1.
+
+        Areas of different images can be compared so. It leaves 0 to 1 where the answer overshoots both on the way.
+        Raises `ValueError` where the two answers are nearly the same.
+        """
+        if not self.comparable:
+            raise ValueError("nothing can be counted between two equal answers")
+        whole, blank = self.deletion[0], self.deletion[-1]
+        counted: Floats = (np.asarray(area_under) - blank) / (whole - blank)
+        return counted
+
     @property
     def text(self) -> str:
         """One sentence for people."""
         if not self.comparable:
             return "The blank image has nearly the same answer, so that deleting what the map marks shows nothing."
         figures = f"areas {self.deletion_auc:.2f} and {self.insertion_auc:.2f}, at random {self.random_auc:.2f}"
-        faster = self.deletion_auc < self.random_aucs.min(), self.insertion_auc > self.random_aucs.max()
+        figures += ", under 1 minus the answer" if self.reversed else ""
+        at_random = self.kept(self.random_aucs)
+        faster = self.kept(self.deletion_auc) < at_random.min(), self.kept(self.insertion_auc) > at_random.max()
         if all(faster):
             return f"Deleting what the map marks takes the answer away, and inserting it brings it back ({figures})."
         if not any(faster):
@@ -112,11 +132,11 @@ def draw_curves(
     order = run.pieces.ranked(np.asarray(values) * (run.direction if signed else 1.0), run.rng)
     deletion, insertion = run.deleted(order), run.deleted(order[::-1])[::-1]
     random = [area(run.deleted(run.rng.permutation(run.pieces.count))) for _ in range(settings.random_orders)]
-    return Curves(deletion, insertion, np.array(random), run.comparable)
+    return Curves(deletion, insertion, np.array(random), run.comparable, run.is_reversed)
 
 
 class _Run:
-    """The image, its blank and their answers, and what is kept of the answer in between."""
+    """The image, its blank and their answers, and the answers in between."""
 
     def __init__(self, question: Question, settings: CurveSettings, tell: Tell | None) -> None:
         self.question, self.settings, self.tell = question, settings, tell
@@ -129,22 +149,23 @@ class _Run:
         is_output = isinstance(question.readout, OutputReadout)
         unit = max(abs(self.whole_answer), abs(self.blank_answer)) if is_output else 1.0
         self.comparable = abs(self.span) > SMALLEST_SPAN * unit
+        self.is_reversed = self.span < 0 and not is_output
         self.passes, self.total = 0, settings.steps * (2 + settings.random_orders)
 
     def deleted(self, order: NDArray[np.intp]) -> Floats:
-        """Return what is kept when growing shares of `order` are deleted, from none to all."""
+        """Return the answer, or 1 less it, when growing shares of `order` are deleted, from none to all."""
         shares = np.linspace(0, len(order), self.settings.steps + 1).round().astype(int)
-        return np.array([self._kept(order[:share], share in (0, len(order))) for share in shares])
+        answers = np.array([self._answer(order[:share], share in (0, len(order))) for share in shares])
+        return 1 - answers if self.is_reversed else answers
 
-    def _kept(self, cubes: NDArray[np.intp], is_end: bool) -> float:
+    def _answer(self, cubes: NDArray[np.intp], is_end: bool) -> float:
         if is_end:
-            answer = self.blank_answer if len(cubes) else self.whole_answer
-        else:
-            answer = float(self.question.answers(self._without(cubes))[0])
-            self.passes += 1
-            if self.tell is not None:
-                self.tell(self.passes / self.total, "deleting and inserting what the map marks")
-        return (answer - self.blank_answer) / self.span if self.comparable else 0.0
+            return self.blank_answer if len(cubes) else self.whole_answer
+        answer = float(self.question.answers(self._without(cubes))[0])
+        self.passes += 1
+        if self.tell is not None:
+            self.tell(self.passes / self.total, "deleting and inserting what the map marks")
+        return answer
 
     def _without(self, cubes: NDArray[np.intp]) -> Tensor:
         return mixed(self.question.image, self.blank, self.pieces.voxels(cubes))
