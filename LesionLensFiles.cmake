@@ -28,12 +28,15 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/gradcam.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
+  LesionLensLib/explain/job/default_regions.py
   LesionLensLib/explain/job/explanation.py
   LesionLensLib/explain/job/judge.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
+  LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
+  LesionLensLib/explain/job/sides.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -165,6 +168,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/segment.py
   LesionLensLib/inference/segmentation_case.py
   LesionLensLib/inference/streamed_rsanet.py
+  LesionLensLib/inference/training_risks.py
   LesionLensLib/inference/workers.py
   LesionLensLib/inputs/__init__.py
   LesionLensLib/inputs/channel_guess.py
@@ -217,7 +221,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome/risk_interval.py
   LesionLensLib/outcome/roc.py
   LesionLensLib/outcome/shrunk_gaussian.py
-  LesionLensLib/outcome/training_risks.py
   LesionLensLib/outcome/typicality.py
   LesionLensLib/outcome_card.py
   LesionLensLib/panel/ChannelRows.py
@@ -278,6 +281,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/terminology.py
   LesionLensLib/scene/views.py
   LesionLensLib/scene/volumes.py
+  LesionLensLib/scene_child.py
   LesionLensLib/training/__init__.py
   LesionLensLib/training/augmentation.py
   LesionLensLib/training/big_transfer.py

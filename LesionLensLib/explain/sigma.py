@@ -9,8 +9,8 @@ import numpy as np
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.readout import OutputReadout, Readout, RiskReadout
+from LesionLensLib.inference.training_risks import HELD_OUT_FILE
 from LesionLensLib.model_card import ModelCard
-from LesionLensLib.outcome.training_risks import HELD_OUT_FILE
 
 FEWEST_PATIENTS = 3
 REMEDY = "Give the standard deviation of the output over patients as sigma."

@@ -16,6 +16,7 @@ from LesionLensLib.jobs import CaseJob
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.report import complete_report, output_entries, write_report
 from LesionLensLib.results import speaking_of_disk
+from LesionLensLib.scene_child import draw_in_child
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,6 @@ def finish_job(
 
 def _add_scene(folder: Path, job: CaseJob, run: JobRun, case: Case, brain_mask: str | None) -> tuple[Finding, ...]:
     """Draw the scene; what could not be drawn is a warning, since the results stand without it."""
-    from LesionLensLib.scene.build import draw_in_child
-
     try:
         draw_in_child(folder, job.input_paths, run.card.reference_role, brain_mask, transform_files(folder, job, case))
     except (EnvironmentFault, InternalFault) as error:

@@ -4,62 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LesionLensLib.errors import EnvironmentFault, InternalFault, LesionLensError
+from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.images.pet_series import PET_MODALITY, read_pet
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.register import read_transform
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.process import child_environment
 from LesionLensLib.results import REPORT_FILE
+from LesionLensLib.scene_child import SCENE_FILE, VIEWS_FOLDER, WORK_FOLDER
 
 if TYPE_CHECKING:
     from LesionLensLib.scene.segmentation import SceneNodes
-
-SCENE_FILE = "scene.mrb"
-VIEWS_FOLDER = "views"
-# Unfinished files lie here; a process that was ended leaves it behind, and whoever started it removes it.
-WORK_FOLDER = ".scene"
-CHILD_SECONDS = 600
-
-
-def draw_in_child(
-    folder: Path,
-    inputs: Mapping[str, str],
-    reference_role: str,
-    brain_mask: str | None = None,
-    transforms: Mapping[str, str] | None = None,
-) -> None:
-    """Run `write_scene` in a process of its own, so that a fault of a graphics library costs nothing but the pictures.
-
-    Raises `EnvironmentFault` (no slicer-core, no renderer, no room) or `InternalFault`, each with a remedy; what was
-    in the folder before stays, and `scene.mrb` too where only the pictures failed.
-    """
-    command = [sys.executable, "-m", "LesionLensLib.scene", str(folder), f"--reference={reference_role}"]
-    command += [f"--brain={brain_mask}"] if brain_mask else []
-    command += [f"--transform={role}={path}" for role, path in (transforms or {}).items()]
-    command += ["--", *(f"{role}={path}" for role, path in inputs.items())]
-    try:
-        # In the process group of its parent: whoever kills that group ends the drawing too.
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="replace",
-            env=child_environment(), timeout=CHILD_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentFault(
-            f"Drawing the scene took more than {CHILD_SECONDS} seconds and was stopped; the results are complete.",
-            "Run without --scene and open the results in 3D Slicer.",
-        ) from error
-    finally:
-        shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
-    if done.returncode:
-        raise _fault_of(done)
 
 
 def write_scene(
@@ -140,20 +99,6 @@ def build_scene(
         if predicted and modality(report, role) == PET:
             lay_over(node, PET_OPACITY)
     return nodes
-
-
-def _fault_of(done: subprocess.CompletedProcess[str]) -> LesionLensError:
-    """Return the error that the child told in its last line; a child that was ended by a signal told none."""
-    try:
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        kind = EnvironmentFault if done.returncode == EnvironmentFault.exit_code else InternalFault
-        return kind(told["message"], told["remedy"], told["detail"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        return EnvironmentFault(
-            f"Drawing the scene ended unexpectedly (code {done.returncode}); the results are complete.",
-            "Check that memory is free and that the packages libegl1 and libgl1-mesa-dri (Debian) are installed.",
-            done.stderr[-4000:],
-        )
 
 
 def _read_inputs(

@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 import vtk
 
-from LesionLensLib.outcome.training_risks import TrainingRisks
+from LesionLensLib.inference.training_risks import TrainingRisks
 from LesionLensLib.scene.hierarchy import move_into
 from LesionLensLib.scene.segmentation import ResultNames, SceneNodes
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from LesionLensLib.catalogue import find_card
+from LesionLensLib.inference.training_risks import TrainingRisks, training_risks
 from LesionLensLib.jobs import PredictJob
-from LesionLensLib.outcome.training_risks import TrainingRisks, training_risks
 from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, whyPlaceNotReady
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages

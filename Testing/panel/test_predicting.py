@@ -182,7 +182,7 @@ def test_a_broken_table_of_training_risks_is_said_before_the_work(
     outcome_filled: Any, slicer: Any, tiny_outcome_model: Path, tmp_path: Path
 ) -> None:
     from LesionLensLib.errors import UserError
-    from LesionLensLib.outcome.training_risks import training_risks
+    from LesionLensLib.inference.training_risks import training_risks
 
     model = changed_model(tiny_outcome_model, tmp_path / "broken")
     assert training_risks(read_card(model)) is None

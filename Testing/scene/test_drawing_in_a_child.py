@@ -14,7 +14,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from LesionLensLib.errors import EnvironmentFault, InternalFault
 from LesionLensLib.scene import build, renderer
-from LesionLensLib.scene.build import SCENE_FILE, VIEWS_FOLDER, draw_in_child
+from LesionLensLib.scene_child import SCENE_FILE, VIEWS_FOLDER, draw_in_child
 
 PICTURES = ["axial.png", "coronal.png", "sagittal.png", "threed.png"]
 RESULTS = ["lesions.csv", "probability.nrrd", "report.json", "segmentation.seg.nrrd"]

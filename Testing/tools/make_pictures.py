@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from LesionLensLib.cli.demo import DemoCase, find_real_case, make_phantom_case
 from LesionLensLib.cli.main import main as lesionlens
-from LesionLensLib.scene.build import VIEWS_FOLDER
+from LesionLensLib.scene_child import VIEWS_FOLDER
 
 VIEWS = ("axial", "coronal", "sagittal", "threed")
 TILE, GAP, CAPTION = 800, 8, 56
