@@ -109,7 +109,10 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/geometry.py
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py
+  LesionLensLib/images/dicom_headers.py
   LesionLensLib/images/dicom_series.py
+  LesionLensLib/images/dicom_stack.py
+  LesionLensLib/images/dicom_study.py
   LesionLensLib/images/dicom_tags.py
   LesionLensLib/images/identity.py
   LesionLensLib/images/itk_messages.py
@@ -118,11 +121,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/meta_header.py
   LesionLensLib/images/nifti_header.py
   LesionLensLib/images/pet_series.py
+  LesionLensLib/images/raw_nrrd.py
   LesionLensLib/images/read.py
   LesionLensLib/images/register.py
   LesionLensLib/images/resample.py
   LesionLensLib/images/rtstruct.py
   LesionLensLib/images/segmentation_file.py
+  LesionLensLib/images/series_path.py
   LesionLensLib/images/suv.py
   LesionLensLib/images/suv_times.py
   LesionLensLib/images/tcia_tree.py
@@ -137,6 +142,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/clock.py
   LesionLensLib/inference/cpu.py
   LesionLensLib/inference/device.py
+  LesionLensLib/inference/direct_conv3d.py
   LesionLensLib/inference/fast_slice_attention.py
   LesionLensLib/inference/field_of_view.py
   LesionLensLib/inference/folded_resnet3d.py
@@ -185,6 +191,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inputs/expectations.py
   LesionLensLib/inputs/findings.py
   LesionLensLib/inputs/preview.py
+  LesionLensLib/inputs/study.py
   LesionLensLib/interrupts.py
   LesionLensLib/jobs.py
   LesionLensLib/manifest.py

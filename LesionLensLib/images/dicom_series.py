@@ -6,47 +6,33 @@ does (DICOM PS3.3, C.7.6.2.1.1).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
-from pydicom.misc import is_dicom
+from pydicom.uid import EnhancedCTImageStorage, EnhancedMRImageStorage, EnhancedPETImageStorage
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
+from LesionLensLib.images.dicom_headers import files_of_series, quiet_dicom, read_header, unreadable
+from LesionLensLib.images.dicom_stack import SEPARATING_TAGS, Slice, check_places, gap_notes
 from LesionLensLib.images.identity import hash_identity
 from LesionLensLib.images.itk_messages import last_line, quiet_itk
+from LesionLensLib.images.series_path import SEPARATOR
 from LesionLensLib.images.volume import Volume
 
 _TAGS = [
     "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "ProtocolName", "Modality", "PatientID", "PatientName",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness",
     "RescaleSlope", "RescaleIntercept", "SamplesPerPixel", "NumberOfFrames", "ContrastBolusAgent", "SequenceName",
-    "FrameOfReferenceUID",
+    "FrameOfReferenceUID", "SOPClassUID", *SEPARATING_TAGS,
 ]  # fmt: skip
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "Modality", "SequenceName")
-_SAME_PLACE_MM = 1e-2
-_UNEVEN = 0.05
 _LISTED = 6
-
-
-@dataclass(frozen=True)
-class _Slice:
-    path: Path
-    uid: str
-    series: str
-    position_lps: NDArray[np.float64]
-    axes_lps: NDArray[np.float64]
-    spacing_ji_mm: tuple[float, float]
-    size_ij: tuple[int, int]
-    whole_numbers: bool
-    header: dict[str, str]
+ENHANCED_CLASSES = {EnhancedMRImageStorage, EnhancedCTImageStorage, EnhancedPETImageStorage}
 
 
 def read_dicom_series(folder: Path, series_uid: str = "") -> Volume:
@@ -55,65 +41,35 @@ def read_dicom_series(folder: Path, series_uid: str = "") -> Volume:
     The header holds the descriptions, `patient_hash`, `frame_hash` (images with the same one share their patient
     coordinates), and what is wrong with the slices for the input check to judge:
     `missing_slices` (how many), `uneven_slices_mm` (the range of gaps), `duplicate_slices` (copies left out).
-    Raises `UserError` for no or several series, several images at one place, tilted slices, colour and multi-frame
-    files.
+    Raises `UserError` for no or several series, several images at one place, several acquisitions that make no even
+    stack, tilted slices, colour and multi-frame files.
     """
-    slices = _one_series(_read_headers(folder, series_uid), folder)
+    slices = _one_series([_read_slice(path) for path in files_of_series(folder, series_uid)], folder)
     unique = list({s.uid: s for s in slices}.values())
     _check_alike(unique, folder)
     normal = np.cross(unique[0].axes_lps[0], unique[0].axes_lps[1])
     ordered = sorted(unique, key=lambda s: float(s.position_lps @ normal))
     gaps = np.diff([float(s.position_lps @ normal) for s in ordered])
-    _check_places(ordered, gaps, normal, folder)
+    check_places(ordered, gaps, normal, folder)
     header = dict(ordered[0].header)
     if len(unique) < len(slices):
         header["duplicate_slices"] = str(len(slices) - len(unique))
     step_mm = float(np.median(gaps))
-    header.update(_gap_notes(gaps, step_mm))
+    header.update(gap_notes(gaps, step_mm))
     return Volume(_read_pixels(ordered, folder), _grid(ordered, normal, step_mm), header)
 
 
-def find_dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files in `folder` and its subfolders; raises `UserError` where there are none."""
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "DICOMDIR"]
-    if not found:
-        raise UserError(f"The folder {folder.name} is empty.", "Give the folder that holds the DICOM files.")
-    files = [path for path in found if is_dicom(path)]
-    if not files:
-        raise UserError(
-            f"The folder {folder.name} holds no DICOM files.", "Give an image file or a folder with one DICOM series."
-        )
-    return files
-
-
-def _read_headers(folder: Path, series_uid: str) -> list[_Slice]:
-    slices = [_read_header(path, series_uid) for path in find_dicom_files(folder)]
-    wanted = [item for item in slices if item is not None]
-    if not wanted:
-        raise UserError(f"The folder {folder.name} does not hold the wanted series.", "Check the folder.", series_uid)
-    return wanted
-
-
-def _read_header(path: Path, series_uid: str) -> _Slice | None:
+def _read_slice(path: Path) -> Slice:
+    record = read_header(path, _TAGS)
     try:
-        # pydicom prints every value that breaks the standard, and one of them may be the patient's name.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-            if series_uid and str(record.SeriesInstanceUID) != series_uid:
-                return None
+        with quiet_dicom():
             return _slice(path, record)
-    except (InvalidDicomError, AttributeError, ValueError, TypeError, KeyError, EOFError) as error:
-        raise UserError(
-            f"The DICOM header of {path.name} cannot be read.", "Export the series again.", repr(error)
-        ) from error
+    except (AttributeError, ValueError, TypeError, KeyError) as error:
+        raise unreadable(path, error) from error
 
 
-def _slice(path: Path, record: pydicom.Dataset) -> _Slice:
-    if int(record.get("NumberOfFrames") or 1) > 1:
-        raise UserError(
-            f"{path.name} is a multi-frame DICOM file.", "Convert it to NIfTI first, for example with dcm2niix."
-        )
+def _slice(path: Path, record: pydicom.Dataset) -> Slice:
+    _refuse_several_frames(path, record)
     missing = [
         tag for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing") if not record.get(tag)
     ]
@@ -128,7 +84,7 @@ def _slice(path: Path, record: pydicom.Dataset) -> _Slice:
     spacing = [float(s) for s in record.PixelSpacing]
     if not min(spacing) > 0:
         raise UserError(f"{path.name} states a pixel spacing of {min(spacing):g} mm.", "Export the series again.")
-    return _Slice(
+    return Slice(
         path=path,
         uid=str(record.SOPInstanceUID),
         series=str(record.SeriesInstanceUID),
@@ -138,7 +94,22 @@ def _slice(path: Path, record: pydicom.Dataset) -> _Slice:
         size_ij=(int(record.Columns), int(record.Rows)),
         whole_numbers=slope == 1 and intercept.is_integer(),
         header=_description(record),
+        told={tag: str(record.get(tag) or "") for tag in SEPARATING_TAGS},
     )
+
+
+def _refuse_several_frames(path: Path, record: pydicom.Dataset) -> None:
+    if str(record.get("Modality") or "") == "SEG":
+        raise UserError(
+            f"{path.name} is a DICOM segmentation, no image.", "Give the image series on which it was drawn."
+        )
+    is_enhanced = str(record.get("SOPClassUID") or "") in ENHANCED_CLASSES
+    if is_enhanced or int(record.get("NumberOfFrames") or 1) > 1:
+        kind = "an enhanced, multi-frame" if is_enhanced else "a multi-frame"
+        raise UserError(
+            f"{path.name} is {kind} DICOM file: it holds many images in one.",
+            "Convert it to NIfTI, for example with dcm2niix, or load it in 3D Slicer and save it as NRRD.",
+        )
 
 
 def _description(record: pydicom.Dataset) -> dict[str, str]:
@@ -154,8 +125,8 @@ def _description(record: pydicom.Dataset) -> dict[str, str]:
     return {tag: text for tag, text in header.items() if text}
 
 
-def _one_series(slices: Sequence[_Slice], folder: Path) -> list[_Slice]:
-    series: dict[str, list[_Slice]] = {}
+def _one_series(slices: Sequence[Slice], folder: Path) -> list[Slice]:
+    series: dict[str, list[Slice]] = {}
     for item in slices:
         series.setdefault(item.series, []).append(item)
     if len(series) > 1:
@@ -163,16 +134,17 @@ def _one_series(slices: Sequence[_Slice], folder: Path) -> list[_Slice]:
         more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         raise UserError(
             f"The folder {folder.name} holds {len(series)} DICOM series: {'; '.join(listed[:_LISTED])}{more}.",
-            "Put the files of the series you want into a folder of their own and give that folder.",
+            f"Name the one you want by its number or description, for example {folder.name}{SEPARATOR}4, or give a "
+            "folder that holds it alone.",
         )
     return list(slices)
 
 
-def _title(items: Sequence[_Slice]) -> str:
+def _title(items: Sequence[Slice]) -> str:
     return items[0].header.get("SeriesDescription") or items[0].header.get("ProtocolName") or "no description"
 
 
-def _check_alike(slices: Sequence[_Slice], folder: Path) -> None:
+def _check_alike(slices: Sequence[Slice], folder: Path) -> None:
     first = slices[0]
     for item in slices:
         alike = item.size_ij == first.size_ij and np.allclose(item.spacing_ji_mm, first.spacing_ji_mm, rtol=1e-3)
@@ -185,38 +157,7 @@ def _check_alike(slices: Sequence[_Slice], folder: Path) -> None:
         raise UserError(f"The folder {folder.name} holds a single slice.", "Give the folder with the whole series.")
 
 
-def _check_places(
-    ordered: Sequence[_Slice], gaps: NDArray[np.float64], normal: NDArray[np.float64], folder: Path
-) -> None:
-    crowded = int((gaps < _SAME_PLACE_MM).sum())
-    if crowded:
-        raise UserError(
-            f"The series in {folder.name} has {crowded} images at the place of another one (echoes, times or repeats).",
-            "Keep one image for each slice in the folder.",
-        )
-    travel = ordered[-1].position_lps - ordered[0].position_lps
-    sideways_mm = float(np.linalg.norm(travel - (travel @ normal) * normal))
-    if sideways_mm > 0.5 * min(ordered[0].spacing_ji_mm):
-        raise UserError(
-            f"The slices in {folder.name} are tilted against the direction in which they are stacked (gantry tilt).",
-            "Load the series in 3D Slicer, which corrects the tilt, and save it as NRRD.",
-        )
-
-
-def _gap_notes(gaps: NDArray[np.float64], step_mm: float) -> dict[str, str]:
-    """Say how many slices are missing (gaps of a whole number of steps) or that the gaps vary otherwise."""
-    steps = gaps / step_mm
-    whole = np.abs(steps - np.round(steps)) <= _UNEVEN
-    notes = {}
-    missing = int(np.sum(np.round(steps[whole]) - 1))
-    if missing > 0:
-        notes["missing_slices"] = str(missing)
-    if not whole.all():
-        notes["uneven_slices_mm"] = f"{gaps.min():.2f}-{gaps.max():.2f}"
-    return notes
-
-
-def _grid(ordered: Sequence[_Slice], normal: NDArray[np.float64], step_mm: float) -> Grid:
+def _grid(ordered: Sequence[Slice], normal: NDArray[np.float64], step_mm: float) -> Grid:
     first = ordered[0]
     direction = np.stack([*first.axes_lps, normal], axis=1)
     size = (*first.size_ij, len(ordered))
@@ -225,7 +166,7 @@ def _grid(ordered: Sequence[_Slice], normal: NDArray[np.float64], step_mm: float
     return Grid(size, spacing, (x, y, z), tuple(direction.ravel()))
 
 
-def _read_pixels(ordered: Sequence[_Slice], folder: Path) -> NDArray[np.generic]:
+def _read_pixels(ordered: Sequence[Slice], folder: Path) -> NDArray[np.generic]:
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileNames([str(s.path) for s in ordered])

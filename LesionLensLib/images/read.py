@@ -14,6 +14,7 @@ from LesionLensLib.images.identity import hash_identity
 from LesionLensLib.images.itk_messages import last_line, quiet_itk
 from LesionLensLib.images.meta_header import check_meta_data
 from LesionLensLib.images.nifti_header import NiftiHeader, check_nifti_data, read_nifti_header
+from LesionLensLib.images.series_path import split_series_path
 from LesionLensLib.images.volume import Volume, grid_of
 
 READABLE_SUFFIXES = {
@@ -32,19 +33,22 @@ _FORMATS = "a NIfTI (.nii, .nii.gz), NRRD (.nrrd) or MetaImage (.mha) file, or a
 def read_volume(path: str | Path) -> Volume:
     """Read a NIfTI, NRRD or MetaImage file or a DICOM folder as it is: own grid, own pixel type, slope applied.
 
+    `FOLDER#SERIES` names one series of a DICOM folder that holds several, by number, description or UID.
     An image with a fourth axis of one frame is accepted. Raises `UserError` with a remedy for everything else: missing,
     empty, truncated or foreign files, two-dimensional, colour, vector or time-resolved images, and matrices that
     are not at right angles.
     """
     path = Path(path)
     try:
-        if not path.exists():
+        folder, series = split_series_path(path)
+        if not folder.exists():
             raise UserError(f"There is no file or folder {path.name}.", "Check the path.")
-        if path.is_dir():
+        if folder.is_dir():
             # pydicom takes 0.2 s to import and most images come as files.
             from LesionLensLib.images.dicom_series import read_dicom_series
+            from LesionLensLib.images.dicom_study import uid_of_series
 
-            return read_dicom_series(path)
+            return read_dicom_series(folder, uid_of_series(folder, series))
         return _read_file(path)
     except OSError as error:
         raise UserError(

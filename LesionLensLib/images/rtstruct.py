@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.images.contours import rasterize_contours
-from LesionLensLib.images.dicom_series import find_dicom_files
+from LesionLensLib.images.dicom_headers import find_dicom_files, is_dicom_file, modality_of, quiet_dicom, read_header
 from LesionLensLib.images.identity import hash_identity
 from LesionLensLib.images.volume import Volume
 
@@ -51,14 +50,15 @@ def read_structure_set(path: str | Path) -> StructureSet:
     if not path.exists():
         raise UserError(f"There is no file or folder {path.name}.", "Check the path.")
     record = _only_structure_set(path) if path.is_dir() else _read(path)
-    if str(record.get("Modality", "")) != "RTSTRUCT":
-        raise UserError(f"{path.name} is no RT structure set.", "Give the DICOM file with the contours (RTSTRUCT).")
     try:
-        return _structure_set(record)
+        with quiet_dicom():
+            if str(record.get("Modality", "")) == "RTSTRUCT":
+                return _structure_set(record)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise UserError(
             f"The contours in {path.name} are damaged or incomplete.", "Export the structure set again.", repr(error)
         ) from error
+    raise UserError(f"{path.name} is no RT structure set.", "Give the DICOM file with the contours (RTSTRUCT).")
 
 
 def find_roi(structures: StructureSet, name: str) -> Roi:
@@ -112,16 +112,17 @@ def roi_mask(structures: StructureSet, roi: Roi, reference: Volume, any_frame: b
 
 def _read(path: Path) -> pydicom.Dataset:
     try:
-        return pydicom.dcmread(path)
-    except (InvalidDicomError, EOFError, ValueError, OSError) as error:
+        if is_dicom_file(path):
+            return read_header(path)
+    except (UserError, OSError) as error:
         raise UserError(f"{path.name} is no DICOM file that can be read.", "Export it again.", repr(error)) from error
+    raise UserError(f"{path.name} is no DICOM file that can be read.", "Export it again.")
 
 
 def _only_structure_set(folder: Path) -> pydicom.Dataset:
     found = []
     for path in find_dicom_files(folder):
-        record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
-        if str(record.get("Modality", "")) == "RTSTRUCT":
+        if modality_of(path) == "RTSTRUCT":
             found.append(path)
     if len(found) != 1:
         count = "no RT structure set" if not found else f"{len(found)} RT structure sets"

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images.dicom_series import find_dicom_files, read_dicom_series
+from LesionLensLib.images.dicom_headers import find_dicom_files, quiet_dicom, read_header
+from LesionLensLib.images.dicom_series import read_dicom_series
 from LesionLensLib.images.identity import hash_identity
 from LesionLensLib.images.pet_series import read_pet
 from LesionLensLib.images.rtstruct import find_tumour_roi, read_structure_set, referenced_series, roi_mask
@@ -126,17 +126,14 @@ def index_series(root: Path) -> tuple[SeriesEntry, ...]:
     firsts: dict[str, pydicom.Dataset] = {}
     files: dict[str, list[Path]] = {}
     for path in find_dicom_files(root):
-        try:
-            record = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        except (InvalidDicomError, EOFError, ValueError) as error:
-            raise UserError(
-                f"The DICOM header of {path.name} cannot be read.", "Download the file again.", repr(error)
-            ) from error
-        uid = str(record.get("SeriesInstanceUID") or "")
-        if uid and str(record.get("Modality") or "") in _MODALITIES:
-            firsts.setdefault(uid, record)
-            files.setdefault(uid, []).append(path)
-    return tuple(_entry(uid, record, files[uid]) for uid, record in firsts.items())
+        record = read_header(path, _TAGS)
+        with quiet_dicom():
+            uid = str(record.get("SeriesInstanceUID") or "")
+            if uid and str(record.get("Modality") or "") in _MODALITIES:
+                firsts.setdefault(uid, record)
+                files.setdefault(uid, []).append(path)
+    with quiet_dicom():
+        return tuple(_entry(uid, record, files[uid]) for uid, record in firsts.items())
 
 
 def case_name(patient_id: str) -> str:
