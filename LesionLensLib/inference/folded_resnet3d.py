@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from LesionLensLib.inference.direct_conv3d import use_direct_convolutions
 from LesionLensLib.networks.non_local import as_tokens
 from LesionLensLib.networks.resnet3d import ConvNorm, ResNet3d
 from LesionLensLib.networks.self_attention import SelfAttention, as_volume
@@ -70,6 +71,7 @@ def fold(network: ResNet3d) -> ResNet3d:
         attention = block.attention
         if isinstance(attention, SelfAttention) and attention.query.in_features == attention.query.out_features:
             block.attention = FoldedSelfAttention(attention)
+    use_direct_convolutions(folded)
     return folded.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 

@@ -15,7 +15,7 @@ from LesionLensLib.inference.device import DeviceChoice
 from LesionLensLib.inference.ladder import Rung, Tell, descend
 from LesionLensLib.inference.memory import MEBIBYTE
 from LesionLensLib.inference.outcome_network import OutcomeNetworks
-from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, feature_vectors, views_at_once
+from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, views_at_once
 
 # Measured for CHMFL: 47 to 65 bytes for each voxel and channel of the first level, by the kind of fusion.
 _BYTES_PER_VOXEL_AND_CHANNEL = 72
@@ -66,8 +66,10 @@ def _ask(networks: OutcomeNetworks, x: Tensor, rung: Rung, tell: Callable[[float
     for network in (network for group in groups for network in group):
         network.to(rung.choice.device)
     final = ask_networks(networks.final, x, networks.views, at_once=at_once)
-    logits = []
+    folds = []
     for number, fold in enumerate(networks.folds, start=1):
         tell(number / len(groups))
-        logits.append(ask_networks(fold, x, networks.views, outline=False, at_once=at_once).logit)
-    return EnsembleAnswer(final, tuple(logits), feature_vectors([fold[0] for fold in networks.folds], x))
+        folds.append(ask_networks(fold, x, networks.views, outline=False, at_once=at_once))
+    features = [answer.features[:1] for answer in folds if answer.features is not None]
+    known = np.concatenate(features) if features and len(features) == len(folds) else None
+    return EnsembleAnswer(final, tuple(answer.logit for answer in folds), known)

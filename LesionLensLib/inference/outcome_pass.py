@@ -26,10 +26,14 @@ TUMOUR_THRESHOLD = 0.5
 
 @dataclass(frozen=True, eq=False)
 class OutcomeAnswer:
-    """The mean logit of the event, and the lesion's probability (D, H, W) on the field of view where there is one."""
+    """The mean logit of the event, and the lesion's probability (D, H, W) on the field of view where there is one.
+
+    `features` (K, p) is what enters the last layers of each network in the plain view; None where that is not known.
+    """
 
     logit: float
     tumour: NDArray[np.float32] | None
+    features: NDArray[np.float64] | None = None
 
     @property
     def probability(self) -> float:
@@ -49,18 +53,20 @@ def ask_networks(
         network.eval()
     questions = [(network, mirror) for network in networks for mirror in MIRRORS[:views]]
 
-    def ask(question: tuple[nn.Module, tuple[int, ...]]) -> tuple[float, Tensor | None]:
+    def ask(question: tuple[nn.Module, tuple[int, ...]]) -> tuple[float, Tensor | None, Tensor | None]:
         network, mirror = question
-        outcome, mask = _answer(network, x.flip(mirror), outline)
+        outcome, mask, features = _answer(network, x.flip(mirror), outline)
         logit = float(outcome[0, 1].double() - outcome[0, 0].double())
-        return logit, None if mask is None else mask.float().softmax(1)[:, 1:].flip(mirror)[0, 0]
+        tumour = None if mask is None else mask[0].float().softmax(0)[1].flip([axis - 2 for axis in mirror])
+        return logit, tumour, None if mirror else features
 
     count = views_at_once() if at_once is None else at_once
     with Workers(count if x.device.type == "cpu" else 1) as workers:
         answers = workers.map(ask, questions)
-    maps = [tumour for _, tumour in answers if tumour is not None]
+    logits, tumours, features = zip(*answers, strict=True)
+    maps = [tumour for tumour in tumours if tumour is not None]
     mean = torch.stack(maps).mean(0).cpu().numpy() if maps else None
-    return OutcomeAnswer(float(np.mean([logit for logit, _ in answers])), mean)
+    return OutcomeAnswer(float(np.mean(logits)), mean, _stacked(features[:: len(MIRRORS[:views])]))
 
 
 def views_at_once() -> int:
@@ -71,23 +77,28 @@ def views_at_once() -> int:
 @torch.inference_mode()
 def feature_vectors(networks: Sequence[nn.Module], x: Tensor) -> NDArray[np.float64] | None:
     """Return what enters the last layers of each network, `(K, p)`, for the plain view of `x`; None if unknown."""
-    rows = [_features(network.eval(), x) for network in networks]
-    if not rows or any(row is None for row in rows):
-        return None
-    return np.stack([row[0].double().cpu().numpy() for row in rows if row is not None])
+    return _stacked([_answer(network.eval(), x, False)[2] for network in networks])
 
 
-def _answer(network: nn.Module, x: Tensor, outline: bool) -> tuple[Tensor, Tensor | None]:
-    """Return the logits (1, 2) of outcome and (1, 2, D, H, W) of lesion, None where there are none."""
-    if not outline and isinstance(network, CHMFL):
-        return network.outcome_logits(x), None
-    output = network(x)
-    return (output, None) if isinstance(output, Tensor) else (output.outcome, output.mask if outline else None)
+def _stacked(rows: Sequence[Tensor | None]) -> NDArray[np.float64] | None:
+    known = [row[0].double().cpu().numpy() for row in rows if row is not None]
+    return np.stack(known) if known and len(known) == len(rows) else None
 
 
-def _features(network: nn.Module, x: Tensor) -> Tensor | None:
+def _answer(network: nn.Module, x: Tensor, outline: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the logits (1, 2) of outcome and (1, 2, D, H, W) of lesion, and what enters the last layers (1, p).
+
+    None stands for what the network does not give.
+    """
     if isinstance(network, CHMFL):
-        return network.head.vector(network.encode(x))
+        maps = network.encode(x)
+        vector = network.head.vector(maps)
+        mask = network.decoder(maps) if outline and network.decoder is not None else None
+        return network.head.layers(vector), mask, vector
     if isinstance(network, ResNet3d):
-        return network.features(x).mean((2, 3, 4))
-    return None
+        features = network.features(x)
+        return network.head(features), None, features.mean((2, 3, 4))
+    output = network(x)
+    if isinstance(output, Tensor):
+        return output, None, None
+    return output.outcome, output.mask if outline else None, None

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, resample
+from LesionLensLib.images import Volume
 from LesionLensLib.images.lesion_mask import count_lesions, split_lesions
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference import outcome_ladder
 from LesionLensLib.inference.cpu import PLAIN
 from LesionLensLib.inference.device import DeviceChoice
@@ -278,3 +279,15 @@ def test_what_of_a_lesion_the_network_does_not_see_is_measured() -> None:
     view = FieldOfView((40.0, 40.0, 40.0), 2.0, 2).grid(fine, target.center_ras)
     assert outside_share(target, view) == pytest.approx(0.5)
     assert outside_share(target_at(target.center_ras, Volume(array, fine), "CT"), view) is None
+
+
+def test_an_ensemble_gives_the_features_of_its_folds_first_networks_from_the_plain_view() -> None:
+    """They come from the pass that gives the logit, and are those that the training cases were described by."""
+    torch.manual_seed(0)
+    first, second, third = (build_chmfl(levels=2, base_width=2, hidden=[8]).eval() for _ in range(3))
+    networks = OutcomeNetworks((first, second), ((first, third), (second, third)), views=4)
+    values = np.random.default_rng(0).random((2, 8, 8, 8), np.float32)
+    answer, _ = ask_with_ladder(networks, values, CPU, lambda fraction, text: None)
+    expected = feature_vectors([first, second], torch.from_numpy(values)[None])
+    assert answer.features is not None
+    assert np.array_equal(answer.features, np.asarray(expected))
