@@ -28,15 +28,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/gradcam.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
-  LesionLensLib/explain/job/default_regions.py
   LesionLensLib/explain/job/explanation.py
   LesionLensLib/explain/job/judge.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
-  LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
-  LesionLensLib/explain/job/sides.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py

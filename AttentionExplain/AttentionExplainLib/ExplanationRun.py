@@ -7,14 +7,12 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.images.read import read_volume
 from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.panel.InputChecks import unusableMask
 from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, placeOf, whyPlaceNotReady
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages, writeRegions
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
-from LesionLensLib.scene.explanation import show_explanation
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,9 @@ class ExplanationRun(PanelRun):
 
     def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
         """Add the nodes of the result, in one folder."""
+        from LesionLensLib.images.read import read_volume  # both bring SimpleITK, which opening must not load
+        from LesionLensLib.scene.explanation import show_explanation
+
         brain = None if self._brainPath is None else read_volume(self._brainPath)
         nodes = show_explanation(folder, self.inputs, brain=brain)
         maps = tuple(node for node in nodes.others if node.IsA("vtkMRMLVolumeNode"))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from LesionLensLib.geometry import Grid
 
+if TYPE_CHECKING:  # loading it takes a panel longer than opening should
+    import SimpleITK as sitk
+
 # SimpleITK and VTK have no such pixel types; the wider type holds every value exactly.
-_WIDER_TYPE = {np.dtype(np.bool_): np.uint8, np.dtype(np.float16): np.float32}
+WIDER_TYPE = {np.dtype(np.bool_): np.uint8, np.dtype(np.float16): np.float32}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Volume:
 
         Raises `ValueError` for images that are not three-dimensional and scalar, or whose axes are not at right angles.
         """
+        import SimpleITK as sitk
+
         frames = image.GetSize()[3:]
         if image.GetDimension() < 3 or any(n != 1 for n in frames) or image.GetNumberOfComponentsPerPixel() != 1:
             raise ValueError("only scalar images with three axes can become a volume")
@@ -47,7 +51,9 @@ class Volume:
 
     def to_sitk(self) -> sitk.Image:
         """Return the volume as a SimpleITK image (one copy); bool becomes uint8, float16 becomes float32."""
-        wider = _WIDER_TYPE.get(self.array.dtype)
+        import SimpleITK as sitk
+
+        wider = WIDER_TYPE.get(self.array.dtype)
         image = sitk.GetImageFromArray(self.array if wider is None else self.array.astype(wider))
         image.SetSpacing(self.grid.spacing_mm)
         image.SetOrigin(self.grid.origin_lps)

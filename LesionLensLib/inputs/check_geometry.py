@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from LesionLensLib.geometry import flip_lps_ras
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inputs.expectations import CardLike
 from LesionLensLib.inputs.findings import Finding
+
+if TYPE_CHECKING:  # the panels check geometry too, and must not wait for SimpleITK to load
+    import SimpleITK as sitk
 
 _NO_OVERLAP = 0.05
 _LITTLE_OVERLAP = 0.5

@@ -13,7 +13,6 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.outcome.outcomes import Floats
@@ -48,6 +47,8 @@ class Calibration:
 
     def apply(self, logits: ArrayLike) -> Floats:
         """Return calibrated probabilities of the network's `logits`, any shape."""
+        from scipy import special  # not at the top: a panel reads calibrations with the cards when it opens
+
         probabilities: Floats = special.expit(self.logit(logits))
         return probabilities
 
@@ -84,6 +85,8 @@ class Calibration:
 
 def logit_of(probabilities: ArrayLike) -> Floats:
     """Return log(p / (1 - p)); 0 and 1, which float32 softmax does give, become the logits of 1e-7 from the end."""
+    from scipy import special
+
     logits: Floats = special.logit(np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7))
     return logits
 

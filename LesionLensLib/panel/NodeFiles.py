@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images.write import write_volume
+from LesionLensLib.images.raw_nrrd import write_raw_nrrd
 from LesionLensLib.panel.InputChecks import unusable, unusableMask
 from LesionLensLib.scene.volumes import volume_of_node
 
@@ -30,7 +30,7 @@ def writeImages(inputs: dict[str, Any], folder: Path) -> tuple[tuple[str, str], 
 def writeNode(node: Any, title: str, path: Path, reference: Any = None) -> None:
     """Write a volume node as NRRD; raises `UserError` where it is unusable, alone or beside `reference`."""
     refuse(unusable(node, title, reference))
-    write_volume(volume_of_node(node), path, compress=False)
+    write_raw_nrrd(volume_of_node(node), path)
 
 
 def writeMask(node: Any, title: str, path: Path, segmentIds: Sequence[str] = ()) -> None:

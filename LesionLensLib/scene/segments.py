@@ -9,7 +9,6 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
-from scipy import ndimage
 from vtk.util.numpy_support import vtk_to_numpy
 
 from LesionLensLib.errors import InternalFault
@@ -78,6 +77,8 @@ def largest_lesion_ras(segmentation: Any, reference: Any) -> tuple[float, float,
     The deepest point and not the centroid: the centroid of a curved lesion may lie outside it, and a slice there
     would miss what it should show.
     """
+    from scipy import ndimage  # not at the top: a panel that opens reads segments too, and must not wait for scipy
+
     mask = lesion_mask(segmentation, reference)
     labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     if not count:

@@ -11,7 +11,6 @@ import vtk
 from numpy.typing import NDArray
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
 
 # VTK has no half floats and no boolean voxels, and Slicer refuses 64-bit integers.
@@ -46,6 +45,8 @@ def load_volume(path: Path, name: str) -> Any:
 
     The node does not refer to the file: a result folder may be moved while the scene is open.
     """
+    from LesionLensLib.images.read import read_volume  # brings SimpleITK, for which an opening panel must not wait
+
     return add_volume(read_volume(path), name)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_transform, read_volume, resample
+from LesionLensLib.images import Volume, read_transform, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.brain_network import SPACING_MM, make_brain_network, smoothed
 from LesionLensLib.inference.foreground import head_mask
 from LesionLensLib.inference.normalize import normalize

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from LesionLensLib.baseline import FlairThreshold, fit_flair_threshold
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import read_volume, resample
+from LesionLensLib.images import read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.segment import SEGMENTATION_FILE, run_segment
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.manifest import ManifestRow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import resample
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
 from LesionLensLib.training.brain import CHANNELS, BoolArray, FloatArray

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores

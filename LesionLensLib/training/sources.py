@@ -9,7 +9,8 @@ from scipy import ndimage
 from scipy.cluster.vq import kmeans2
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_transform, read_volume, resample
+from LesionLensLib.images import Volume, read_transform, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.brain import CHANNELS, BoolArray, Brain, FloatArray, classify_tissue

@@ -12,9 +12,7 @@ from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, whyPlaceNotR
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
 from LesionLensLib.scene.hierarchy import all_or_nothing
-from LesionLensLib.scene.prediction import show_prediction
 from LesionLensLib.scene.provenance import remember_masks
-from LesionLensLib.scene.risk_plot import add_risk_plot
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,9 @@ class PredictionRun(PanelRun):
 
     def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
         """Add the nodes of the result and the chart of the risk, in one folder."""
+        from LesionLensLib.scene.prediction import show_prediction  # both bring SimpleITK, which opening must not load
+        from LesionLensLib.scene.risk_plot import add_risk_plot
+
         with all_or_nothing():
             nodes = show_prediction(folder, self.inputs)
             chart = add_risk_plot(nodes, report, self._training)

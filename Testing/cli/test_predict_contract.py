@@ -19,7 +19,8 @@ from tiny_outcome_model import FOLDS, changed_model
 from LesionLensLib.catalogue import load_typicality, read_card
 from LesionLensLib.cli.main import main
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.outcome_network import load_outcome_networks
 from LesionLensLib.jobs import PredictJob
 from LesionLensLib.process import ChildRun

@@ -21,15 +21,17 @@ from Testing.stand_in import PanelHost, install
 install()
 start = time.process_time()
 host = PanelHost(sys.argv[2])
-host.picture(sys.argv[1])
 print(time.process_time() - start)
-print(sorted(name for name in sys.modules if name.split(".")[0] in ("torch", "monai", "pandas", "sklearn")))
+host.picture(sys.argv[1])
+loaded = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core", "PySide6", "shiboken6"}  # before any panel opens
+installed = {m.split(".")[0] for m, v in sys.modules.items() if "site-packages" in (getattr(v, "__file__", "") or "")}
+print(sorted(name for name in installed - loaded if not name.startswith("_")))
 host.close()
 """
 
 
 @pytest.mark.parametrize("module", ["LesionSegmentation", "MetastasisOutcome", "AttentionExplain"])
-def test_opening_a_panel_is_quick_and_imports_no_torch(
+def test_opening_a_panel_is_quick_and_imports_nothing_that_the_application_has_not_loaded(
     slicer: Any, models: Path, tiny_outcome_model: Path, tmp_path: Path, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if module != "LesionSegmentation":
@@ -38,7 +40,7 @@ def test_opening_a_panel_is_quick_and_imports_no_torch(
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     seconds, imported = run.stdout.splitlines()[-2:]
     assert imported == "[]"
-    assert float(seconds) < 5.0
+    assert float(seconds) < 1.0  # far above the benchmark `panel_opens_ms`, which has the figure
     assert (tmp_path / "panel.png").stat().st_size > 5000
 
 

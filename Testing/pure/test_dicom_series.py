@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 
 
 def oblique_volume(left_handed: bool = False) -> Volume:

@@ -6,7 +6,8 @@ from sarcoma_cases import GRID, make_patient, place_ras
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, resample
+from LesionLensLib.images import Volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.field_of_view import FieldOfView, centroid_ras, sample_box
 
 

@@ -177,7 +177,7 @@ def test_a_skull_is_an_error_for_a_model_that_expects_none_and_no_matter_with_a_
 
 
 def strip(volume: Volume, brain: Volume) -> Volume:
-    from LesionLensLib.images import resample
+    from LesionLensLib.images.resample import resample
 
     return volume.with_array(volume.array * resample(brain, volume.grid, "nearest").array)
 

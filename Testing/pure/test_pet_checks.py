@@ -11,9 +11,10 @@ from pet_files import dose_item, structure_set, write_pet
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_volume, resample, write_volume
+from LesionLensLib.images import Volume, read_volume, write_volume
 from LesionLensLib.images.lesion_mask import count_lesions, read_lesion_mask, split_lesions
 from LesionLensLib.images.pet_series import read_pet
+from LesionLensLib.images.resample import resample
 from LesionLensLib.images.suv import STUDY_FALLBACK
 from LesionLensLib.inputs.check_frames import check_frames
 from LesionLensLib.inputs.check_lesion_mask import check_lesion_mask

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom, write_head_phantom
 from LesionLensLib.phantom.anatomy import Anatomy, Tissue, build_anatomy
 

@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid, flip_lps_ras
-from LesionLensLib.images import Volume, read_transform, read_volume, register_rigid, resample
+from LesionLensLib.images import Volume, read_transform, read_volume, register_rigid
+from LesionLensLib.images.resample import resample
 from LesionLensLib.phantom import HeadPhantom
 
 SOURCE = Grid((40, 36, 30), (1.5, 2.0, 2.5), (-60.0, -75.0, -20.0))

@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import pdist
 
-from LesionLensLib.images import read_volume, resample
+from LesionLensLib.images import read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inputs.check_pet import check_pet
 from LesionLensLib.phantom import ThighPhantom, make_thigh_phantom, write_thigh_phantom
 from LesionLensLib.phantom.thigh_anatomy import ThighAnatomy, ThighTissue, build_thighs

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import read_volume, resample
+from LesionLensLib.images import read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.outcome.case_description import QUANTILES, CaseDescription, describe_case
 from LesionLensLib.outcome.typicality import Typicality, TypicalityReference
 from LesionLensLib.phantom import HeadPhantom

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 import torch
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.inference.region import brain_box
 from LesionLensLib.manifest import ManifestRow

@@ -10,7 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from LesionLensLib.geometry import Grid, Matrix, flip_lps_ras
-from LesionLensLib.images import Volume, resample
+from LesionLensLib.images import Volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.training.brain import BoolArray, FloatArray
 from LesionLensLib.training.metastases.fields import SmoothField
 from LesionLensLib.training.metastases.lattice import blur_mm, box_around, distance_mm, offsets_mm

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, resample
+from LesionLensLib.images import Volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.training.brain import BoolArray, FloatArray
 from LesionLensLib.training.metastases.lattice import distance_mm
 

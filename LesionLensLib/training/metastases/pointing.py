@@ -34,7 +34,8 @@ from LesionLensLib.explain.sigma import score_sigma
 from LesionLensLib.explain.smocam import SmocamSettings, smocam
 from LesionLensLib.explain.validity.pointing import Pointing, point
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.manifest import ManifestRow, read_manifest

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.images import Volume, read_volume, resample
+from LesionLensLib.images import Volume, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.bias_field import correct_bias
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.phantom.anatomy import Anatomy, Tissue, build_anatomy

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images import Volume, resample
+from LesionLensLib.images import Volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inference.outcome_pass import TUMOUR_THRESHOLD, OutcomeAnswer, ask_networks, feature_vectors
 from LesionLensLib.inference.pet_ct_input import describe_pet_ct, network_input
 from LesionLensLib.metrics import dice

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from LesionLensLib.errors import EnvironmentFault
-from LesionLensLib.images import Volume, read_volume, resample, write_volume
+from LesionLensLib.images import Volume, read_volume, write_volume
 from LesionLensLib.images.lesion_mask import read_lesion_mask
+from LesionLensLib.images.resample import resample
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.sarcoma.fusion import fuse
 
