@@ -4,6 +4,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/__init__.py
   LesionLensLib/__main__.py
   LesionLensLib/baseline.py
+  LesionLensLib/card_essentials.py
   LesionLensLib/card_schema.py
   LesionLensLib/catalogue.py
   LesionLensLib/cli/__init__.py
@@ -18,6 +19,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/run.py
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
+  LesionLensLib/dicom_out/__init__.py
+  LesionLensLib/dicom_out/codes.py
+  LesionLensLib/dicom_out/findings.py
+  LesionLensLib/dicom_out/objects.py
+  LesionLensLib/dicom_out/origin.py
+  LesionLensLib/dicom_out/report_object.py
+  LesionLensLib/dicom_out/wish.py
+  LesionLensLib/dicom_out/write.py
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/adam.py
@@ -28,12 +37,17 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/gradcam.py
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
+  LesionLensLib/explain/job/checked_occlusion.py
+  LesionLensLib/explain/job/default_regions.py
   LesionLensLib/explain/job/explanation.py
   LesionLensLib/explain/job/judge.py
+  LesionLensLib/explain/job/judge_brain.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
+  LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
+  LesionLensLib/explain/job/sides.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -139,6 +153,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/clock.py
   LesionLensLib/inference/cpu.py
   LesionLensLib/inference/device.py
+  LesionLensLib/inference/dicom_inputs.py
   LesionLensLib/inference/direct_conv3d.py
   LesionLensLib/inference/fast_slice_attention.py
   LesionLensLib/inference/field_of_view.py
@@ -234,6 +249,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/Installation.py
   LesionLensLib/panel/LesionPlace.py
   LesionLensLib/panel/LesionSelector.py
+  LesionLensLib/panel/ModelAbout.py
   LesionLensLib/panel/ModulePanel.py
   LesionLensLib/panel/NodeFiles.py
   LesionLensLib/panel/PanelParts.py
@@ -254,6 +270,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
+  LesionLensLib/ranks.py
   LesionLensLib/regression_card.py
   LesionLensLib/report.py
   LesionLensLib/resources.py
@@ -351,10 +368,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
+  LesionLensLib/training/outcome/ask_model.py
   LesionLensLib/training/outcome/baselines.py
   LesionLensLib/training/outcome/calibration_report.py
   LesionLensLib/training/outcome/case_order.py
+  LesionLensLib/training/outcome/evaluation.py
   LesionLensLib/training/outcome/export.py
+  LesionLensLib/training/outcome/given_predictions.py
   LesionLensLib/training/outcome/kind.py
   LesionLensLib/training/outcome/labelled.py
   LesionLensLib/training/outcome/moving.py

@@ -21,6 +21,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+DOCS = "https://github.com/LesionLens/SlicerLesionLens/blob/main/docs"
+
 
 class AttentionExplain(ScriptedLoadableModule):
     """What the application shows of the module before it is opened."""
@@ -32,10 +34,17 @@ class AttentionExplain(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
         self.parent.helpText = _(
-            "Shows what a prediction or a segmentation rests on: a map over the images, the share of each region, and "
-            "a coloured surface. A map tells what the network used, not what is true of the patient. For research use "
-            'only, not a medical device. <a href="{url}">How the methods work</a>.'
-        ).format(url="https://github.com/LesionLens/SlicerLesionLens#what-an-answer-rests-on")
+            "<p>Shows what a prediction or a segmentation rests on: a map over the images, the share of each region, "
+            "and a coloured surface. A map tells what the network used, not what is true of the patient. For research "
+            "use only, not a medical device.</p><p>In two minutes:</p><ol>"
+            "<li>Press <i>Explain this</i> below a result of Lesion Segmentation or Metastasis Outcome, or choose the "
+            "result here; its model, images and lesion come with it.</li>"
+            "<li>Choose a method. Occlusion works with every network and is the easiest to read.</li>"
+            "<li>Press <i>Apply</i>, and read first how far the map can be believed.</li>"
+            "<li>Go to the peak, or click a region; the slider says how strongly the map covers the image.</li></ol>"
+            '<p><a href="{tutorial}">Tutorial with pictures</a>, <a href="{console}">console and batch</a>, '
+            '<a href="{trouble}">what a message means</a>.</p>'
+        ).format(tutorial=f"{DOCS}/tutorial.md", console=f"{DOCS}/console.md", trouble=f"{DOCS}/troubleshooting.md")
         self.parent.acknowledgementText = _(
             "Occlusion and surface: S. A. Jalalifar et al., IEEE JTEHM 2022; SMOCAM: J. Konate et al., ISBI 2021; both "
             "written anew for LesionLens from the published descriptions. Please cite them and the model's own card."

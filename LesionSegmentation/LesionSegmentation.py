@@ -17,6 +17,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+DOCS = "https://github.com/LesionLens/SlicerLesionLens/blob/main/docs"
+
 
 class LesionSegmentation(ScriptedLoadableModule):
     """What the application shows of the module before it is opened."""
@@ -28,9 +30,17 @@ class LesionSegmentation(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
         self.parent.helpText = _(
-            "Finds lesions in multi-contrast images with an attention network. For research use only, not a medical "
-            'device. What each model was trained on is said in its <a href="{url}">model card</a>.'
-        ).format(url="https://github.com/LesionLens/SlicerLesionLens#models")
+            "<p>Finds lesions in multi-contrast images with an attention network. For research use only, not a medical "
+            "device.</p><p>In two minutes:</p><ol>"
+            "<li>Press <i>Load sample case</i>: three images of a simulated head are made and chosen. With your own "
+            "images click the suggestion in each row, or choose the image yourself.</li>"
+            "<li>Read what the model was trained on, below its name and under <i>About this model</i>.</li>"
+            "<li>Press <i>Apply</i>; it becomes <i>Cancel</i>, and the window stays usable.</li>"
+            "<li>Click a lesion in the table to see it in the slices.</li>"
+            "<li>Press <i>Explain this</i> to see what the answer rests on.</li></ol>"
+            '<p><a href="{tutorial}">Tutorial with pictures</a>, <a href="{console}">console and batch</a>, '
+            '<a href="{trouble}">what a message means</a>.</p>'
+        ).format(tutorial=f"{DOCS}/tutorial.md", console=f"{DOCS}/console.md", trouble=f"{DOCS}/troubleshooting.md")
         self.parent.acknowledgementText = _(
             "The network is RSANet: H. Zhang et al., Recurrent Slice-wise Attention Network for Multiple Sclerosis "
             "Lesion Segmentation, MICCAI 2019, written anew for LesionLens. Please cite it and the model's own card."

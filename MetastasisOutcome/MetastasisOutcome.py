@@ -17,6 +17,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+DOCS = "https://github.com/LesionLens/SlicerLesionLens/blob/main/docs"
+
 
 class MetastasisOutcome(ScriptedLoadableModule):
     """What the application shows of the module before it is opened."""
@@ -28,11 +30,19 @@ class MetastasisOutcome(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The LesionLens maintainers (LesionLens)"]
         self.parent.helpText = _(
-            "Gives the probability that a tumour spreads or comes back, with its uncertainty and how typical the case "
-            "is. For research use only, not a medical device. The model for soft-tissue sarcoma on PET-CT learned from "
-            '42 patients and predicts no better than the highest uptake alone: read <a href="{url}">how good it is</a>.'
-            " The model for brain metastases has demonstration weights, simulated outcome."
-        ).format(url="https://github.com/LesionLens/SlicerLesionLens#the-outcome-of-a-lesion")
+            "<p>Gives the probability that a tumour spreads or comes back, with its uncertainty and how typical the "
+            "case is. For research use only, not a medical device. The model for soft-tissue sarcoma on PET-CT learned "
+            "from 42 patients and predicts no better than the highest uptake alone; the model for brain metastases "
+            "has demonstration weights, simulated outcome.</p><p>In two minutes:</p><ol>"
+            "<li>Press <i>Load sample case</i>: PET, CT and the tumour of a simulated thigh are made and chosen. With "
+            "your own images click the suggestions, and choose a segment or a point that marks the lesion.</li>"
+            "<li>Read what the model was trained on and how good it is, under <i>About this model</i>.</li>"
+            "<li>Press <i>Apply</i>: a sentence, a row for each lesion, and the outline that the network drew.</li>"
+            "<li>Press <i>Show the plot of the risk</i>: the risk with its interval and the threshold.</li>"
+            "<li>Press <i>Explain this</i> to see what the prediction rests on.</li></ol>"
+            '<p><a href="{tutorial}">Tutorial with pictures</a>, <a href="{console}">console and batch</a>, '
+            '<a href="{trouble}">what a message means</a>.</p>'
+        ).format(tutorial=f"{DOCS}/tutorial.md", console=f"{DOCS}/console.md", trouble=f"{DOCS}/troubleshooting.md")
         self.parent.acknowledgementText = _(
             "The networks were written anew for LesionLens from published descriptions. Please cite the papers that "
             "the model's own card names."

@@ -15,6 +15,7 @@ from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
 from LesionLensLib.panel.InputChecks import imageFindings, suggestedRole
 from LesionLensLib.panel.Installation import askAndInstall, missingPackages
+from LesionLensLib.panel.ModelAbout import ModelAbout
 
 EVIDENCE = {
     "real-data": _("Trained on real images."),
@@ -41,6 +42,7 @@ class PanelParts:
         self._outcome = ""
         self._warnings: list[str] = []
         self.rows = ChannelRows(ui.channelRows, self._imageFindings, self._suggestedRole)
+        self.about = ModelAbout(ui.advancedCollapsibleButton)
 
     def whyNotOffered(self, card: ModelCard) -> str:
         """Return in a sentence why a model is none for this panel, or an empty text."""
@@ -136,6 +138,7 @@ class PanelParts:
         known = "" if self._cards else red(html.escape(self.whyNoModel()))
         texts = [evidenceText(card) if card is not None else known, red(html.escape(self._modelProblem))]
         self.ui.evidenceLabel.text = "<br>".join(text for text in texts if text)
+        self.about.show(card)
 
     # Readiness
 
