@@ -20,7 +20,7 @@ from LesionLensLib.images import Volume, read_volume
 from LesionLensLib.inference.network import build_network
 from LesionLensLib.inference.passes import predict_whole
 
-CUBES = ("--method=occlusion", "--size-mm=60", "--surface=none")
+CUBES = ("--method=occlusion", "--size-mm=60", "--surface=none", "--no-checks")
 
 
 def explain(case: CaseFiles, output: Path, *extra: str) -> int:

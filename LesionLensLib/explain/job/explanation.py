@@ -21,7 +21,9 @@ class Explanation:
 
     `name` is what the map is called, `unit` what its numbers are, `signed` whether they have two sides. `settings` and
     `told` go into the report, `sentence` before all people read. `make_map` makes the same map of another question,
-    None where it cannot be checked so; `variants` are maps of the same question by other choices, by name.
+    None where it cannot be checked so; `variants` are maps of the same question by other choices, by name. Where a map
+    is dear, both give only the values (n,) at the places `sample` (D, H, W), of which `sample_of` says how many cubes
+    there are in all.
     """
 
     values: MapArray
@@ -35,3 +37,9 @@ class Explanation:
     findings: tuple[Finding, ...] = ()
     make_map: MakeMap | None = None
     variants: Mapping[str, MapArray] = field(default_factory=dict)
+    sample: NDArray[np.bool_] | None = None
+    sample_of: int = 0
+
+    def sampled(self) -> MapArray:
+        """Return what `make_map` and `variants` are compared with: the map, or its values (n,) at the sample."""
+        return self.values if self.sample is None else self.values[self.sample]

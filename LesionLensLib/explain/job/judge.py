@@ -1,9 +1,10 @@
-"""How far the map of a job can be believed, where that can be checked in reasonable time."""
+"""How far the map of a job can be believed."""
 
 from __future__ import annotations
 
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.judge_brain import judge_brain
 from LesionLensLib.explain.validity.assess import Validity, assess
 from LesionLensLib.explain.validity.curves import CurveSettings, outline_channels
 from LesionLensLib.inference.ladder import Tell
@@ -18,12 +19,11 @@ NOT_CHECKED = Finding(
 
 
 def judge(begun: Begun, found: Explanation, tell: Tell) -> tuple[Validity | None, tuple[Finding, ...]]:
-    """Return what the checks say; a warning in their place where they were not asked for or would take hours.
-
-    A network that segments a whole brain takes seconds a pass, and the checks need hundreds.
-    """
-    if not begun.job.checks or found.make_map is None or begun.fast is not None:
+    """Return what the checks say; a warning in their place where they were not asked for, or there is none."""
+    if not begun.job.checks or found.make_map is None:
         return None, (NOT_CHECKED,)
+    if begun.fast is not None:
+        return judge_brain(begun.question, begun.fast, begun.job.method, found, tell), ()
     settings = CurveSettings(outlines=outline_channels(begun.question.roles))
     validity = assess(begun.question, found.values, found.make_map, found.signed, found.variants, settings, tell)
     return validity, ()

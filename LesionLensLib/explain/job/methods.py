@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,9 +13,10 @@ from LesionLensLib.explain.distance import signed_distance_mm
 from LesionLensLib.explain.feature_maps import feature_maps
 from LesionLensLib.explain.gradcam import gradcam
 from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.checked_occlusion import checked_anew, checked_at_a_sample
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.layers.choice import asked_layers
-from LesionLensLib.explain.occlusion.cubes import Mask
+from LesionLensLib.explain.occlusion.cubes import Cubes, Mask
 from LesionLensLib.explain.occlusion.map import OcclusionMap, occlusion_map
 from LesionLensLib.explain.occlusion.settings import OcclusionSettings
 from LesionLensLib.explain.sigma import score_sigma
@@ -26,10 +26,8 @@ from LesionLensLib.inference.ladder import Tell
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS as PET_CT_INPUTS
 
 DEFAULT_CUBE_MM = 8.0
-OTHER_CUBE = 1.5
-"""A map should not change much with cubes so many times as wide."""
-# A pass over a whole brain takes more than a second: larger cubes, and none far from the lesions.
-WHOLE_BRAIN_CUBE_MM, REACH_MM = 16.0, 20.0
+# A pass over a whole brain takes more than a second: larger cubes, the more lesions the larger, and none far from them.
+WHOLE_BRAIN_CUBES_MM, MOST_CUBES, REACH_MM = (16.0, 24.0, 32.0), 160, 20.0
 # In z-scores 0 is the mean of the brain. In SUV and HU it is nothing like the body, and the mean of a field of view is
 # nothing like air: seen with chmfl-sarcoma, cubes of empty air then had impacts of a third of the highest.
 SCORES_FILL, PET_CT_FILL = "zero", "local-mean"
@@ -40,22 +38,14 @@ Method = Callable[[Begun, Tell], Explanation]
 def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
     """Return how much the answer falls without each cube."""
     job = begun.job
-    size_mm = job.size_mm or (DEFAULT_CUBE_MM if begun.fast is None else WHOLE_BRAIN_CUBE_MM)
     fill = PET_CT_FILL if begun.run.card.normalization in PET_CT_INPUTS else SCORES_FILL
+    region = None if begun.fast is None else _around_the_lesion(begun)
+    size_mm = job.size_mm or (DEFAULT_CUBE_MM if begun.fast is None else _whole_brain_cube_mm(begun, region))
     asked = OcclusionSettings(
-        size_mm=size_mm,
-        stride_mm=job.stride_mm,
-        per_channel=job.per_channel,
-        fill=fill,
-        region=None if begun.fast is None else _around_the_lesion(begun),
+        size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=fill, region=region
     )
     found = occlusion_map(begun.fast or begun.question, asked, tell)
-    alone = replace(asked, per_channel=False)
-    variants = {}
-    if job.checks and begun.fast is None:
-        other_mm = OTHER_CUBE * size_mm
-        other = replace(alone, size_mm=other_mm, stride_mm=None)
-        variants = {f"cubes of {other_mm:g} mm": occlusion_map(begun.question, other, tell).total}
+    checks = (checked_anew if begun.fast is None else checked_at_a_sample)(begun, asked, tell)
     return Explanation(
         values=found.total,
         name="Occlusion impact",
@@ -71,8 +61,7 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
             "noise": float(f"{found.noise:.3g}"),
             "silenced_cubes": found.silenced,
         },
-        make_map=lambda question: occlusion_map(question, alone).total,
-        variants=variants,
+        **checks,
     )
 
 
@@ -166,6 +155,12 @@ def _around_the_lesion(begun: Begun) -> Mask | None:
         return None
     inside = resample(begun.lesion, begun.question.grid, "nearest").array != 0
     return signed_distance_mm(inside, begun.question.grid, REACH_MM) <= REACH_MM
+
+
+def _whole_brain_cube_mm(begun: Begun, region: Mask | None) -> float:
+    """Return the smallest of the sides for whole brains with which there are not too many cubes in `region`."""
+    counts = {mm: Cubes.on_grid(begun.question.grid, mm, region=region).count for mm in WHOLE_BRAIN_CUBES_MM}
+    return next((mm for mm, count in counts.items() if count <= MOST_CUBES), WHOLE_BRAIN_CUBES_MM[-1])
 
 
 def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:

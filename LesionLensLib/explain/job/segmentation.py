@@ -19,6 +19,7 @@ from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.case import Case, check_roles
 from LesionLensLib.inference.clock import PhaseClock
+from LesionLensLib.inference.device import DeviceChoice
 from LesionLensLib.inference.ladder import run_with_ladder
 from LesionLensLib.inference.passes import Predictor, is_streamed, prepare
 from LesionLensLib.inference.pet_ct_input import LESION
@@ -53,6 +54,15 @@ class FastPass(nn.Module):
         lesion = torch.stack([torch.from_numpy(self.predictor(image)) for image in images])
         both = torch.stack([1 - lesion, lesion], 1)
         return both.clamp(_LEAST).log().to(images.device)
+
+
+def fast_question(question: Question, device: DeviceChoice) -> Question:
+    """Return the same question to the networks as `lesionlens segment` runs them on `device`; they must not change."""
+    passes = []
+    for network in question.networks:
+        precision = device.fast.dtype if is_streamed(network, device) else torch.float32
+        passes.append(FastPass(prepare(network, device), precision))
+    return replace(question, networks=tuple(passes))
 
 
 class Explained(NamedTuple):
@@ -94,9 +104,7 @@ def begin_segmentation(job: ExplainJob, card: ModelCard, clock: PhaseClock) -> B
     readout = MaskReadout(torch.from_numpy(inside))
     given = image.to(run.device.device)
     question = Question((network,), given, brain.grid, tuple(card.roles), readout)
-    precision = run.device.fast.dtype if is_streamed(network, run.device) else torch.float32
-    fast_pass = FastPass(prepare(network, run.device), precision)
-    fast = Question((fast_pass,), given, brain.grid, tuple(card.roles), readout)
+    fast = fast_question(question, run.device)
     label = card.labels[0].name
     told = {"event": label, "lesion_count": explained.pieces}
     whole = Volume(brain.inside.astype(np.uint8), brain.grid)

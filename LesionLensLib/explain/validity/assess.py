@@ -19,29 +19,36 @@ _DIGITS = 6
 
 @dataclass(frozen=True, eq=False)
 class Validity:
-    """What the checks found; `stability` is None where there was nothing to compare the map with."""
+    """What the checks found; `stability` is None where there was nothing to compare the map with.
+
+    `random_weights` is None where that check was left out, which `remarks` then say, as they do of checks that were
+    made with a part of the map.
+    """
 
     curves: Curves
-    random_weights: RandomWeights
+    random_weights: RandomWeights | None
     stability: Stability | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One plain sentence for each check."""
+        """One plain sentence for each check, and the remarks."""
+        learned = () if self.random_weights is None else (self.random_weights.text,)
         stable = NOTHING_TO_COMPARE if self.stability is None else self.stability.text
-        return self.curves.text, self.random_weights.text, stable
+        return (self.curves.text, *learned, stable, *self.remarks)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values for the report."""
-        curves, stable = self.curves, self.stability
+        curves, learned, stable = self.curves, self.random_weights, self.stability
+        cascade = () if learned is None else learned.cascade
         record: dict[str, Any] = {
             "deletion_auc": round(curves.deletion_auc, _DIGITS),
             "insertion_auc": round(curves.insertion_auc, _DIGITS),
             "random_auc": round(curves.random_auc, _DIGITS),
             "auc_of": "1 - answer" if curves.reversed else "answer",
             **self._kept(),
-            "random_weights_correlation": round(self.random_weights.correlation, _DIGITS),
-            "random_weights": {part: round(value, _DIGITS) for part, value in self.random_weights.cascade},
+            "random_weights_correlation": None if learned is None else round(learned.correlation, _DIGITS),
+            "random_weights": {part: round(value, _DIGITS) for part, value in cascade},
             "stability": None if stable is None else round(stable.value, _DIGITS),
             "stability_top_dice": None if stable is None else round(stable.dice, _DIGITS),
             "text": " ".join(self.sentences),

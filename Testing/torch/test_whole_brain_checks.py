@@ -1,0 +1,116 @@
+"""The checks of maps of networks that take seconds a pass: few passes of the whole image, maps at a sample of cubes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from LesionLensLib.explain.job.checked_occlusion import SAMPLED_CUBES, checked_at_a_sample, sample_places
+from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.judge_brain import CURVES, judge_brain
+from LesionLensLib.explain.job.segmentation import fast_question
+from LesionLensLib.explain.occlusion.cubes import Cubes
+from LesionLensLib.explain.occlusion.map import occlusion_map
+from LesionLensLib.explain.occlusion.settings import OcclusionSettings
+from LesionLensLib.explain.question import Question
+from LesionLensLib.explain.readout import MaskReadout
+from LesionLensLib.explain.validity.similarity import rank_correlation
+from LesionLensLib.geometry import Grid
+from LesionLensLib.inference.cpu import PLAIN
+from LesionLensLib.inference.device import DeviceChoice
+from LesionLensLib.networks.rsanet import RSANet
+
+SIDE = 16
+GRID = Grid((SIDE, SIDE, SIDE), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+DEVICE = DeviceChoice("cpu", "a test", PLAIN)
+ASKED = OcclusionSettings(size_mm=4.0, fill="zero")
+OTHER = "cubes of 6 mm"
+
+
+@pytest.fixture(scope="module")
+def begun() -> Any:
+    """What the checks read of a case that was begun: an untrained RSANet asked about the middle of noise."""
+    torch.manual_seed(0)
+    network = RSANet(2, base_width=8).eval().requires_grad_(False)
+    mask = torch.zeros(SIDE, SIDE, SIDE)
+    mask[6:11, 6:11, 6:11] = 1
+    question = Question((network,), torch.randn(1, 2, SIDE, SIDE, SIDE), GRID, ("T1", "FLAIR"), MaskReadout(mask))
+    fast = fast_question(question, DEVICE)
+    return SimpleNamespace(
+        question=question, fast=fast, job=SimpleNamespace(checks=True), run=SimpleNamespace(device=DEVICE)
+    )
+
+
+@pytest.fixture(scope="module")
+def found(begun: Any) -> Explanation:
+    """The occlusion map of that question and what it is checked by."""
+    whole = occlusion_map(begun.fast, ASKED)
+    assert whole.cubes == 64
+    checks = checked_at_a_sample(begun, ASKED, lambda fraction, text: None)
+    return Explanation(whole.total, "impact", "probability", True, "", **checks)
+
+
+def test_the_sample_has_the_middle_of_so_many_different_cubes_and_is_drawn_alike_each_time() -> None:
+    region = np.zeros(GRID.shape, dtype=bool)
+    region[:, :8] = True
+    cubes = Cubes.on_grid(GRID, 3.0, region=region)
+    sample = sample_places(cubes)
+    assert sample.sum() == SAMPLED_CUBES < cubes.count
+    places = np.argwhere(sample)
+    assert len({tuple(place // 3) for place in places}) == SAMPLED_CUBES
+    assert cubes.covered[sample].all()
+    assert set((places % 3).ravel()) <= {1, 0}, "the middle, and the last voxel of the cube that the border cuts"
+    assert np.array_equal(sample, sample_places(cubes))
+    assert not np.array_equal(sample, sample_places(cubes, seed=1))
+    assert sample_places(cubes, 1000).sum() == cubes.count
+
+
+def test_the_map_made_anew_is_the_map_itself_at_the_sample(begun: Any, found: Explanation) -> None:
+    assert found.sample_of == 64
+    assert found.make_map is not None
+    assert np.array_equal(found.make_map(begun.question), found.sampled())
+    assert found.sampled().shape == (SAMPLED_CUBES,)
+    assert np.abs(found.sampled()).max() > 0
+    wider = occlusion_map(begun.fast, OcclusionSettings(size_mm=6.0, fill="zero")).total
+    assert list(found.variants) == [OTHER]
+    assert np.array_equal(found.variants[OTHER], wider[found.sample])
+
+
+def test_few_passes_give_every_check_and_say_what_they_rest_on(begun: Any, found: Explanation) -> None:
+    told: list[tuple[float, str]] = []
+    before = {name: value.clone() for name, value in begun.question.networks[0].state_dict().items()}
+    validity = judge_brain(begun.question, begun.fast, "occlusion", found, lambda *one: told.append(one))
+    record = validity.to_dict()
+    assert 0 <= record["deletion_auc"] <= 1
+    assert 0 <= record["insertion_auc"] <= 1
+    assert len(validity.curves.deletion) == CURVES.steps + 1
+    assert validity.curves.deletion[0] == pytest.approx(begun.fast.answer)
+    assert list(record["random_weights"]) == ["centre", "stem"]
+    assert -1 <= record["random_weights_correlation"] <= 1
+    assert record["stability"] == pytest.approx(rank_correlation(found.sampled(), found.variants[OTHER]), abs=1e-6)
+    assert record["text"].endswith("at 24 of 64 cubes, drawn at random.")
+    assert "104 passes" in told[0][1]
+    assert "--no-checks" in told[0][1]
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert all("left" in text for _, text in told[1:])
+    assert all(torch.equal(value, before[name]) for name, value in begun.question.networks[0].state_dict().items())
+
+
+def test_a_map_that_takes_minutes_each_time_is_not_made_anew_and_that_is_said(begun: Any) -> None:
+    def make_map(question: Question) -> np.ndarray:
+        raise AssertionError("made anew")
+
+    found = Explanation(np.random.default_rng(0).random(GRID.shape), "mask", "weight", False, "", make_map=make_map)
+    validity = judge_brain(begun.question, begun.fast, "smocam", found, lambda share, text: None)
+    record = validity.to_dict()
+    assert record["random_weights_correlation"] is None
+    assert record["random_weights"] == {}
+    assert record["stability"] is None
+    assert "depends on what the network learned was not checked" in record["text"]
+    assert 0 < record["deletion_auc"] < 1
