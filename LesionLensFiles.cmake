@@ -256,6 +256,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
+  LesionLensLib/panel/SampleSources.py
   LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
@@ -460,6 +461,7 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
+  Resources/SampleData/cases.json
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

@@ -26,6 +26,8 @@ RolePaths = tuple[tuple[str, str], ...]
 class CaseJob:
     """What every job on the images of one case says; paths are text, `kind` names the command.
 
+    With `dicom` the results are written as DICOM objects too; `dicom_source` are the files of the series they belong
+    to, none where that is the reference image itself.
     Raises `UserError` for values that no run could use: no input, a role given twice, a transform without its image,
     a seed that is no seed, a device name of unknown form.
     """
@@ -42,6 +44,8 @@ class CaseJob:
     overwrite: bool = False
     scene: bool = False
     lean: bool = False
+    dicom: bool = False
+    dicom_source: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", _role_paths("inputs", self.inputs))
@@ -53,7 +57,8 @@ class CaseJob:
         _check_seed(self.seed)
         if not isinstance(self.device, str) or not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(f"The device {self.device} is not known.", "Use auto, cpu, cuda or cuda:N.")
-        for name in ("register", "overwrite", "scene", "lean"):
+        object.__setattr__(self, "dicom_source", _paths("dicom_source", self.dicom_source))
+        for name in ("register", "overwrite", "scene", "lean", "dicom"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"The job's {name} must be true or false.", "Correct the job file.")
         roles = {role for role, _ in self.inputs}
@@ -271,6 +276,14 @@ def _role_paths(name: str, pairs: object) -> RolePaths:
     if twice:
         raise UserError(f"{twice[0]} is given twice.", f"Give one path for {twice[0]}.")
     return tuple(result)
+
+
+def _paths(name: str, paths: object) -> tuple[str, ...]:
+    if not isinstance(paths, (tuple, list)):
+        raise UserError(f"The job's {name} must be a list of paths.", "Correct the job file.")
+    for path in paths:
+        _check_text(name, path)
+    return tuple(paths)
 
 
 def _check_text(name: str, value: object) -> None:

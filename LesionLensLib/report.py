@@ -16,6 +16,7 @@ from typing import Any
 import LesionLensLib
 from LesionLensLib.errors import InternalFault
 from LesionLensLib.geometry import Grid
+from LesionLensLib.images.series_path import split_series_path
 from LesionLensLib.results import REPORT_FILE
 
 REPORT_SCHEMA = 1
@@ -109,12 +110,23 @@ def output_entries(folder: Path) -> list[dict[str, str]]:
 
 
 def hash_of(path: Path) -> str:
-    """Return the SHA-256 of a file; of a folder (a DICOM series), that of its files' hashes in the order of names."""
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file())
+    """Return the SHA-256 of a file; of a folder (a DICOM series), that of its files' hashes in the order of names.
+
+    Of `FOLDER#SERIES` the files of that series count alone.
+    """
+    folder, series = split_series_path(path)
+    if folder.is_dir():
+        files = _files_of(folder, series) if series else sorted(p for p in folder.rglob("*") if p.is_file())
         return hashlib.sha256("".join(hash_of(p) for p in files).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _files_of(folder: Path, series: str) -> list[Path]:
+    from LesionLensLib.images.dicom_headers import files_of_series  # pydicom takes 0.2 s to import
+    from LesionLensLib.images.dicom_study import uid_of_series
+
+    return files_of_series(folder, uid_of_series(folder, series))
 
 
 def environment_versions() -> dict[str, str | None]:

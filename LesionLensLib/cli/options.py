@@ -11,7 +11,8 @@ from LesionLensLib.errors import UserError
 def add_case_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of every command that works on the images of one case."""
     parser.add_argument("--input", action="append", default=[], metavar="ROLE=PATH", dest="inputs",
-                        help="one channel: NIfTI, NRRD, MHA or a DICOM folder; repeat for each channel")  # fmt: skip
+                        help="one channel: NIfTI, NRRD, MHA or a DICOM folder; repeat for each channel. Of a study "
+                             "folder the series that fits is taken; FOLDER#NUMBER names one")  # fmt: skip
     parser.add_argument("--output", required=True, metavar="DIR", help="the result folder; appears whole or not at all")
     parser.add_argument("--transform", action="append", default=[], metavar="ROLE=FILE", dest="transforms",
                         help="an ITK transform from points of the reference channel to points of this one")  # fmt: skip
@@ -21,6 +22,9 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result in the output folder")
     parser.add_argument("--scene", action="store_true", help="also write scene.mrb and views/*.png")
+    parser.add_argument("--dicom", action="store_true",
+                        help="also write dicom/: segmentation, maps and report as DICOM objects of the same study; "
+                             "needs the reference image as a DICOM series")  # fmt: skip
     parser.add_argument("--lean", action="store_true",
                         help="take the pass with the smallest memory; on most CPUs it is the default")  # fmt: skip
 

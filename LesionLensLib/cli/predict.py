@@ -49,7 +49,7 @@ def job_of(options: argparse.Namespace) -> PredictJob:
 
 def predict_fields(options: argparse.Namespace, masks: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields, beside images and transforms, of a job on a lesion; raises `UserError` for a bad point."""
-    plain = ("output", "model", "register", "device", "seed", "overwrite", "scene", "lean")
+    plain = ("output", "model", "register", "device", "seed", "overwrite", "scene", "lean", "dicom")
     assumed = ("assumed_weight_kg", "assumed_dose_mbq", "assumed_uptake_minutes")
     return {
         **{name: getattr(options, name) for name in (*plain, *assumed)},

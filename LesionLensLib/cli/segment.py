@@ -44,4 +44,5 @@ def job_of(options: argparse.Namespace) -> SegmentJob:
         overwrite=options.overwrite,
         scene=options.scene,
         lean=options.lean,
+        dicom=options.dicom,
     )

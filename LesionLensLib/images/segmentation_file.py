@@ -5,13 +5,15 @@ Source: Slicer, Libs/MRML/Core/vtkMRMLSegmentationStorageNode.cxx, and docs "Seg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.images.itk_messages import last_line, quiet_itk
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.images.write import write_image
 
@@ -49,6 +51,37 @@ def write_segmentation(labelmap: Volume, segments: Sequence[Segment], path: str 
     for key, text in _segmentation_keys(labelmap, segments).items():
         image.SetMetaData(key, text)
     write_image(image, path)
+
+
+def read_segmentation(path: str | Path) -> tuple[Volume, tuple[Segment, ...]]:
+    """Read back what `write_segmentation` wrote; raises `UserError` for a file that cannot be read as one."""
+    path = Path(path)
+    try:
+        with quiet_itk():
+            image = sitk.ReadImage(str(path), imageIO="NrrdImageIO")
+        return Volume.from_sitk(image), _segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path.name} cannot be read as a segmentation of one layer.", "Make it again.", last_line(error)
+        ) from error
+
+
+def _segments(keys: Mapping[str, str]) -> tuple[Segment, ...]:
+    segments: list[Segment] = []
+    while f"Segment{len(segments)}_ID" in keys:
+        start = f"Segment{len(segments)}_"
+        red, green, blue = (float(part) for part in keys[f"{start}Color"].split())
+        tags = dict(tag.split(":", 1) for tag in keys.get(f"{start}Tags", "").split("|") if ":" in tag)
+        segments.append(
+            Segment(
+                id=keys[f"{start}ID"],
+                name=keys[f"{start}Name"],
+                value=int(keys[f"{start}LabelValue"]),
+                color=(red, green, blue),
+                terminology=tags.get("TerminologyEntry", ""),
+            )
+        )
+    return tuple(segments)
 
 
 def _segmentation_keys(labelmap: Volume, segments: Sequence[Segment]) -> dict[str, str]:

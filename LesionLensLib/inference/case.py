@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
+from LesionLensLib.dicom_out.wish import check_dicom_wish
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.pet_series import PET_MODALITY, read_pet
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.register import read_transform, register_rigid
 from LesionLensLib.images.resample import resample
+from LesionLensLib.images.series_path import split_series_path
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.inference.dicom_inputs import channel_paths
 from LesionLensLib.jobs import CaseJob
 from LesionLensLib.model_card import Channel, ModelCard
 from LesionLensLib.report import hash_of, input_entry
@@ -31,7 +34,8 @@ class Case:
     """The channels by role in the model's order, the brain mask if one was given, and the report's entries for them.
 
     `transforms` maps a role to the ITK transform from points of the reference channel to points of that channel;
-    `registered` names the roles whose transform was found here rather than given.
+    `registered` names the roles whose transform was found here rather than given. `paths` says where each channel was
+    read from: of a study folder, the one series.
     """
 
     volumes: Mapping[str, Volume]
@@ -39,6 +43,7 @@ class Case:
     transforms: Mapping[str, sitk.Transform]
     entries: tuple[dict[str, Any], ...]
     registered: tuple[str, ...] = ()
+    paths: Mapping[str, Path] = field(default_factory=dict)
 
     def on_grid(self, role: str, grid: Grid) -> Volume:
         """Return one channel sampled once, linearly, on a grid in the reference channel's space."""
@@ -47,7 +52,8 @@ class Case:
 
 def job_paths(job: CaseJob) -> list[Path]:
     """Return every file and folder that the job reads, which its result must leave alone."""
-    return [Path(path) for path in (*(path for _, path in (*job.inputs, *job.transforms)), *job.mask_paths)]
+    files = (*(path for _, path in (*job.inputs, *job.transforms)), *job.mask_paths, *job.dicom_source)
+    return [split_series_path(path)[0] for path in files]
 
 
 def check_roles(job: CaseJob, card: ModelCard) -> None:
@@ -67,13 +73,17 @@ def check_roles(job: CaseJob, card: ModelCard) -> None:
 def read_case(job: CaseJob, card: ModelCard, fallback: SuvFallback | None = None) -> Case:
     """Read every channel, a PET in SUV, and the given transforms; raises `UserError` for the first that fails.
 
-    `fallback` stands in for what the DICOM files of a PET lack.
+    Of a study folder with several DICOM series the one that fits the channel is taken. `fallback` stands in for what
+    the DICOM files of a PET lack. Where the job wants DICOM objects, what these need is looked for first.
     """
-    paths = {role: Path(job.input_paths[role]) for role in card.roles}
-    volumes = {role: _read_channel(path, card.channel(role), fallback) for role, path in paths.items()}
+    found = channel_paths(job, card)
+    paths = {role: one.path for role, one in found.items()}
+    if job.dicom:
+        check_dicom_wish(job.dicom_source, card.reference_role, paths[card.reference_role])
+    volumes = {role: one.told(_read_channel(one.path, card.channel(role), fallback)) for role, one in found.items()}
     entries = [input_entry(role, path, volumes[role].grid) for role, path in paths.items()]
     transforms = {role: read_transform(path) for role, path in job.transforms}
-    return Case(volumes, None, transforms, tuple(entries))
+    return Case(volumes, None, transforms, tuple(entries), paths=paths)
 
 
 def _read_channel(path: Path, channel: Channel, fallback: SuvFallback | None) -> Volume:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from LesionLensLib.errors import EnvironmentFault, InternalFault
+from LesionLensLib.dicom_out.wish import source_files
+from LesionLensLib.errors import EnvironmentFault, InternalFault, UserError
 from LesionLensLib.inference.case import Case, transform_files
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import DeviceChoice
@@ -47,24 +48,42 @@ class Told:
 def finish_job(
     folder: Path, job: CaseJob, run: JobRun, case: Case, told: Told, brain_mask: str | None = None
 ) -> dict[str, Any]:
-    """Write the report, draw the scene where the job asks for it, and return the report.
+    """Write the DICOM objects and the report, draw the scene where the job asks for it, and return the report.
 
     The scene shows the report, and what could not be drawn becomes a finding: hence the report is written twice then.
     """
+    findings = told.findings
+    if job.dicom:
+        findings = (*findings, *_add_dicom(folder, job, run, case, told))
     with speaking_of_disk(folder.name):
-        report = _write_report(folder, job, run, case, told, told.findings)
+        report = _write_report(folder, job, run, case, told, findings)
     if not job.scene:
         return report
     with run.clock.phase("scene", "drawing the scene"):
-        findings = (*told.findings, *_add_scene(folder, job, run, case, brain_mask))
+        findings = (*findings, *_add_scene(folder, job, run, case, brain_mask))
     with speaking_of_disk(folder.name):
         return _write_report(folder, job, run, case, told, findings)
+
+
+def _add_dicom(folder: Path, job: CaseJob, run: JobRun, case: Case, told: Told) -> tuple[Finding, ...]:
+    """Write the DICOM objects; where the source series does not allow them that is a warning, the results stand."""
+    from LesionLensLib.dicom_out.write import write_dicom  # highdicom is optional
+
+    try:
+        files = source_files(job.dicom_source, case.paths[run.card.reference_role])
+        write_dicom(folder, files, run.card, told.result)
+    except UserError as error:
+        findings = (Finding("warning", "dicom-missing", error.message, error.remedy),)
+        run.warn(findings)
+        return findings
+    return ()
 
 
 def _add_scene(folder: Path, job: CaseJob, run: JobRun, case: Case, brain_mask: str | None) -> tuple[Finding, ...]:
     """Draw the scene; what could not be drawn is a warning, since the results stand without it."""
     try:
-        draw_in_child(folder, job.input_paths, run.card.reference_role, brain_mask, transform_files(folder, job, case))
+        images = {**job.input_paths, **{role: str(path) for role, path in case.paths.items()}}
+        draw_in_child(folder, images, run.card.reference_role, brain_mask, transform_files(folder, job, case))
     except (EnvironmentFault, InternalFault) as error:
         findings = (Finding("warning", "scene-incomplete", error.message, error.remedy),)
         run.warn(findings)

@@ -8,6 +8,8 @@ from LesionLensLib.images.volume import Volume
 from LesionLensLib.inputs.channel_guess import recognise, suggest_role
 from LesionLensLib.inputs.findings import Finding
 
+SERIES_CHOSEN = "series_chosen"
+"""The header field that says in words which DICOM series of a study was picked for a channel."""
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "descrip", "content", "aux_file", "intent_name")
 
 
@@ -15,6 +17,7 @@ def check_header(volumes: Mapping[str, Volume], roles: Sequence[str]) -> tuple[F
     """Judge the notes the reader left in the headers and the descriptions it found there."""
     findings = [finding for role, volume in volumes.items() for finding in _slices(role, volume)]
     findings += [finding for role, volume in volumes.items() for finding in _orientation(role, volume)]
+    findings += [_chosen(role, volume) for role, volume in volumes.items() if SERIES_CHOSEN in volume.header]
     findings += [finding for role, volume in volumes.items() for finding in _described(role, volume, roles)]
     return (*findings, *_patients(volumes))
 
@@ -49,6 +52,15 @@ def _slices(role: str, volume: Volume) -> list[Finding]:
             )
         )
     return findings
+
+
+def _chosen(role: str, volume: Volume) -> Finding:
+    return Finding(
+        "warning",
+        "series-chosen",
+        f"For {role} the DICOM series {volume.header[SERIES_CHOSEN]}, was taken.",
+        "If another one is meant, name it: FOLDER#NUMBER.",
+    )
 
 
 def _orientation(role: str, volume: Volume) -> list[Finding]:
