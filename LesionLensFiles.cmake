@@ -38,16 +38,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
   LesionLensLib/explain/job/checked_occlusion.py
-  LesionLensLib/explain/job/default_regions.py
   LesionLensLib/explain/job/explanation.py
   LesionLensLib/explain/job/judge.py
   LesionLensLib/explain/job/judge_brain.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
-  LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
-  LesionLensLib/explain/job/sides.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -256,7 +253,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
-  LesionLensLib/panel/SampleSources.py
   LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
@@ -271,7 +267,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
-  LesionLensLib/ranks.py
   LesionLensLib/regression_card.py
   LesionLensLib/report.py
   LesionLensLib/resources.py
@@ -369,13 +364,10 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
-  LesionLensLib/training/outcome/ask_model.py
   LesionLensLib/training/outcome/baselines.py
   LesionLensLib/training/outcome/calibration_report.py
   LesionLensLib/training/outcome/case_order.py
-  LesionLensLib/training/outcome/evaluation.py
   LesionLensLib/training/outcome/export.py
-  LesionLensLib/training/outcome/given_predictions.py
   LesionLensLib/training/outcome/kind.py
   LesionLensLib/training/outcome/labelled.py
   LesionLensLib/training/outcome/moving.py
@@ -461,7 +453,6 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
-  Resources/SampleData/cases.json
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

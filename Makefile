@@ -9,6 +9,8 @@ DEMO_CASE ?= lj_p07
 # A machine without GPU wants the CPU build of torch, which is not on the Python Package Index: name an index or a
 # folder of wheels that has it, for example `make demo TORCH_INDEX=URL`; torch's own install page gives the URL.
 TORCH_INDEX ?=
+# The archive for a Mac is made for one revision of Slicer (Help > About shows it): `make package MAC_REVISION=N`.
+MAC_REVISION ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test lint bench package pictures clean
@@ -28,7 +30,7 @@ pictures: $(STAMP)
 	$(BIN)/python Testing/tools/make_pictures.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
 
 package: $(STAMP)
-	$(BIN)/python Testing/tools/package.py
+	$(BIN)/python Testing/tools/package.py $(if $(MAC_REVISION),--mac-revision $(MAC_REVISION))
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \

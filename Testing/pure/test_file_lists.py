@@ -73,15 +73,3 @@ def test_each_module_registers_its_own_test_and_the_generic_ones(module: str) ->
     assert "WITH_GENERIC_TESTS" in text
     assert "slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py" in text
     assert listed(ROOT / module / "CMakeLists.txt", "MODULE_NAME") == [module]
-
-
-def test_the_index_can_read_icon_and_screenshots() -> None:
-    text = (ROOT / "CMakeLists.txt").read_text()
-    prefix = "https://raw.githubusercontent.com/LesionLens/SlicerLesionLens/main/"
-    for name in ("ICONURL", "SCREENSHOTURLS"):
-        line = next(line for line in text.splitlines() if line.startswith(f"set(EXTENSION_{name} "))
-        for url in line.split('"')[1].split():
-            assert url.startswith(prefix)
-            assert (ROOT / url.removeprefix(prefix)).is_file()
-    assert 'set(EXTENSION_DEPENDS "PyTorch")' in text
-    assert "project(LesionLens)" in text

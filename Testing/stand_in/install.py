@@ -83,11 +83,12 @@ def _complete_application(app: Any, application: Any) -> None:
 class PanelHost:
     """Opens the panel of a module as the application does, in a window of the size it has on a laptop."""
 
-    def __init__(self, module_name: str) -> None:
+    def __init__(self, module_name: str, folder: Path | None = None) -> None:
+        """Open the panel of the module file in `folder`; without one, of that in the source tree."""
         import qt
         import slicer
 
-        folder = ROOT / module_name
+        folder = folder or ROOT / module_name
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
         self.module = importlib.import_module(module_name)
