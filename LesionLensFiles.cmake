@@ -8,6 +8,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/card_schema.py
   LesionLensLib/catalogue.py
   LesionLensLib/cli/__init__.py
+  LesionLensLib/cli/check.py
   LesionLensLib/cli/demo.py
   LesionLensLib/cli/evaluate.py
   LesionLensLib/cli/explain.py
@@ -38,13 +39,16 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/job/__init__.py
   LesionLensLib/explain/job/begun.py
   LesionLensLib/explain/job/checked_occlusion.py
+  LesionLensLib/explain/job/default_regions.py
   LesionLensLib/explain/job/explanation.py
   LesionLensLib/explain/job/judge.py
   LesionLensLib/explain/job/judge_brain.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
+  LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
+  LesionLensLib/explain/job/sides.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -193,6 +197,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inputs/check_geometry.py
   LesionLensLib/inputs/check_head.py
   LesionLensLib/inputs/check_header.py
+  LesionLensLib/inputs/check_lesion_cover.py
   LesionLensLib/inputs/check_lesion_mask.py
   LesionLensLib/inputs/check_pet.py
   LesionLensLib/inputs/check_roles.py
@@ -241,6 +246,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome_card.py
   LesionLensLib/panel/ChannelRows.py
   LesionLensLib/panel/ChoiceList.py
+  LesionLensLib/panel/DicomObjects.py
   LesionLensLib/panel/Explaining.py
   LesionLensLib/panel/InputChecks.py
   LesionLensLib/panel/Installation.py
@@ -253,6 +259,8 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
+  LesionLensLib/panel/SampleSources.py
+  LesionLensLib/panel/StudyFolder.py
   LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
@@ -267,6 +275,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
+  LesionLensLib/ranks.py
   LesionLensLib/regression_card.py
   LesionLensLib/report.py
   LesionLensLib/resources.py
@@ -291,6 +300,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/risk_plot.py
   LesionLensLib/scene/segmentation.py
   LesionLensLib/scene/segments.py
+  LesionLensLib/scene/slicer_versions.py
   LesionLensLib/scene/stand_alone.py
   LesionLensLib/scene/start.py
   LesionLensLib/scene/surface.py
@@ -364,10 +374,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
+  LesionLensLib/training/outcome/ask_model.py
   LesionLensLib/training/outcome/baselines.py
   LesionLensLib/training/outcome/calibration_report.py
   LesionLensLib/training/outcome/case_order.py
+  LesionLensLib/training/outcome/evaluation.py
   LesionLensLib/training/outcome/export.py
+  LesionLensLib/training/outcome/given_predictions.py
   LesionLensLib/training/outcome/kind.py
   LesionLensLib/training/outcome/labelled.py
   LesionLensLib/training/outcome/moving.py
@@ -448,11 +461,19 @@ set(LESIONLENS_RESOURCES
   Resources/Models/rsanet-ms/metrics.csv
   Resources/Models/rsanet-ms/training-report.json
   Resources/Models/rsanet-ms/weights.safetensors
+  Resources/Models/vgg-lesion-load/CARD.md
+  Resources/Models/vgg-lesion-load/card.json
+  Resources/Models/vgg-lesion-load/loss.png
+  Resources/Models/vgg-lesion-load/metrics.csv
+  Resources/Models/vgg-lesion-load/predictions.csv
+  Resources/Models/vgg-lesion-load/training-report.json
+  Resources/Models/vgg-lesion-load/weights.safetensors
   Resources/Recipes/attention-resnet-brainmet.yaml
   Resources/Recipes/chmfl-sarcoma.yaml
   Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
+  Resources/SampleData/cases.json
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
