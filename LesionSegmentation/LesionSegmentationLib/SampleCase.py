@@ -1,12 +1,13 @@
-"""The simulated head as nodes of the scene, for the panel's button, the module Sample Data and the tests."""
+"""The sample heads, simulated and real, for the panel's button, the module Sample Data and the tests."""
 
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
-SAMPLE_NAME = "LesionLensHead"
-THUMBNAIL = "LesionLensSampleHead.png"
+SAMPLE_NAME, REAL_NAME = "LesionLensHead", "LesionLensMS"
+THUMBNAIL, REAL_THUMBNAIL = "LesionLensSampleHead.png", "LesionLensSampleMS.png"
+ROLES = ("T1", "T2", "FLAIR")
 
 
 def loadSampleCase() -> dict:
@@ -23,8 +24,31 @@ def addHead(head: Any) -> dict:
     return addImages(head.channels, "Sample head")
 
 
-def registerSampleData(icons: Path) -> None:
-    """Offer the sample case in the module Sample Data."""
-    from LesionLensLib.panel.SampleNodes import registerSample
+def writeHead(folder: Path) -> dict:
+    """Write the images of the simulated head into `folder`; return the paths by role."""
+    from LesionLensLib.phantom import make_head_phantom
+    from LesionLensLib.phantom.files import write_volumes
 
-    registerSample(SAMPLE_NAME, _("Sample head"), icons / THUMBNAIL, loadSampleCase)
+    return write_volumes(make_head_phantom().channels, folder)
+
+
+def chooseImages(nodes: dict) -> None:
+    """Choose the images in the rows of the panel, whether it is open or not."""
+    from LesionLensLib.panel.ChannelRows import setChannelNode
+    from LesionSegmentation import LesionSegmentationLogic
+
+    parameterNode = LesionSegmentationLogic().getParameterNode().parameterNode
+    for role, node in nodes.items():
+        setChannelNode(parameterNode, role, node)
+
+
+def registerSampleData(icons: Path) -> None:
+    """Offer the sample cases in the module Sample Data."""
+    from LesionLensLib.panel.SampleSources import IMAGE, MadeCase, registerDownload, registerMade
+
+    def load() -> None:
+        chooseImages(loadSampleCase())
+
+    kinds = dict.fromkeys(ROLES, IMAGE)
+    registerMade(MadeCase(SAMPLE_NAME, _("Sample head"), icons / THUMBNAIL, kinds, load, writeHead))
+    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, chooseImages)

@@ -1,4 +1,4 @@
-"""The simulated thigh and its sarcoma as nodes of the scene, for the panel's button, Sample Data and the tests."""
+"""The sample sarcomas, simulated and real, for the panel's button, the module Sample Data and the tests."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-SAMPLE_NAME = "LesionLensThigh"
-THUMBNAIL = "LesionLensSampleThigh.png"
+SAMPLE_NAME, REAL_NAME = "LesionLensThigh", "LesionLensSarcoma"
+THUMBNAIL, REAL_THUMBNAIL = "LesionLensSampleThigh.png", "LesionLensSampleSarcoma.png"
+MODEL = "chmfl-sarcoma"
+LESION = "tumour"
 
 
 def loadSampleCase() -> tuple:
@@ -27,11 +29,45 @@ def addThigh(thigh: Any) -> tuple:
     nodes = addImages(thigh.channels, "Sample thigh")
     name = slicer.mrmlScene.GenerateUniqueName("Sample thigh tumour")
     term = find_term(NEOPLASM, SOFT_TISSUE)
-    return nodes, add_segmentation(thigh.lesion, name, nodes["CT"], ("tumour", _("Tumour")), term)
+    return nodes, add_segmentation(thigh.lesion, name, nodes["CT"], (LESION, _("Tumour")), term)
+
+
+def writeThigh(folder: Path) -> dict:
+    """Write PET, CT and the outlined tumour of the simulated thigh into `folder`; return the paths by role."""
+    from LesionLensLib.images.segmentation_file import Segment, write_segmentation
+    from LesionLensLib.phantom import make_thigh_phantom
+    from LesionLensLib.phantom.files import write_volumes
+    from LesionLensLib.scene.terminology import NEOPLASM, SOFT_TISSUE, find_term
+
+    thigh = make_thigh_phantom()
+    paths = write_volumes(thigh.channels, folder)
+    term = find_term(NEOPLASM, SOFT_TISSUE)
+    tumour = folder / f"{LESION}.seg.nrrd"
+    write_segmentation(thigh.lesion, [Segment(LESION, _("Tumour"), 1, term.color, term.entry)], tumour)
+    return {**paths, LESION: tumour}
+
+
+def chooseCase(nodes: dict) -> None:
+    """Choose the model for sarcoma, the images and the tumour in the panel, whether it is open or not."""
+    from LesionLensLib.panel.ChannelRows import setChannelNode
+    from MetastasisOutcome import MetastasisOutcomeLogic
+
+    typedNode = MetastasisOutcomeLogic().getParameterNode()
+    with slicer.util.NodeModify(typedNode.parameterNode):
+        typedNode.model = MODEL
+        typedNode.lesion = nodes[LESION]
+        for role in nodes.keys() - {LESION}:
+            setChannelNode(typedNode.parameterNode, role, nodes[role])
 
 
 def registerSampleData(icons: Path) -> None:
-    """Offer the sample case in the module Sample Data."""
-    from LesionLensLib.panel.SampleNodes import registerSample
+    """Offer the sample cases in the module Sample Data."""
+    from LesionLensLib.panel.SampleSources import IMAGE, SEGMENTATION, MadeCase, registerDownload, registerMade
 
-    registerSample(SAMPLE_NAME, _("Sample thigh"), icons / THUMBNAIL, loadSampleCase)
+    def load() -> None:
+        images, tumour = loadSampleCase()
+        chooseCase({**images, LESION: tumour})
+
+    kinds = {"PET": IMAGE, "CT": IMAGE, LESION: SEGMENTATION}
+    registerMade(MadeCase(SAMPLE_NAME, _("Sample thigh"), icons / THUMBNAIL, kinds, load, writeThigh))
+    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, chooseCase)

@@ -134,30 +134,6 @@ def test_the_tumour_of_the_sample_lies_on_the_uptake_and_is_a_neoplasm_of_soft_t
     assert "87784001^Soft tissue" in entry
 
 
-@pytest.mark.parametrize(("module", "name", "images"), [
-    ("LesionSegmentation", "LesionLensHead", 3), ("MetastasisOutcome", "LesionLensThigh", 2)
-])  # fmt: skip
-def test_sample_data_is_registered_when_the_application_has_started(
-    slicer: Any, panel: Any, outcome_panel: Any, monkeypatch: pytest.MonkeyPatch, head: Any, thigh: Any,
-    module: str, name: str, images: int,
-) -> None:  # fmt: skip
-    from types import ModuleType, SimpleNamespace
-
-    registered: list[dict[str, Any]] = []
-    sample_data: Any = ModuleType("SampleData")
-    sample_data.SampleDataLogic = SimpleNamespace(registerCustomSampleDataSource=lambda **kw: registered.append(kw))
-    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
-    monkeypatch.setattr("LesionLensLib.phantom.make_head_phantom", lambda: head)
-    monkeypatch.setattr("LesionLensLib.phantom.make_thigh_phantom", lambda: thigh)
-    slots = [slot for signature, slot in slicer.app.slots if signature == "startupCompleted()"]
-    next(slot for slot in slots if slot.__module__ == module)()
-    (source,) = registered
-    assert source["sampleName"] == name
-    assert Path(source["thumbnailFileName"]).is_file()
-    source["customDownloader"](source)
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == images
-
-
 def test_the_self_test_of_metastasis_outcome_passes(outcome_panel: Any) -> None:
     from MetastasisOutcome import MetastasisOutcomeTest
 

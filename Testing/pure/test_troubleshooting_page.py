@@ -9,7 +9,7 @@ from pure.messages_in_source import ROOT, messages
 PAGE = ROOT / "docs" / "troubleshooting.md"
 # Users of the panels never meet these: training, the command line's own, and what only a broken call can cause.
 ELSEWHERE = ("LesionLensLib/training/", "LesionLensLib/cli/")
-PANEL_SENTENCES = ("InputChecks.py", "LesionPlace.py", "NodeFiles.py", "PanelRun.py", "SampleData.py")
+PANEL_SENTENCES = ("InputChecks.py", "LesionPlace.py", "NodeFiles.py", "PanelRun.py", "SampleSources.py")
 
 
 def entries() -> dict[str, str]:
