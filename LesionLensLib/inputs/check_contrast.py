@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from LesionLensLib.inputs.expectations import FLUID, GREY, WHITE
 from LesionLensLib.inputs.findings import Finding
 from LesionLensLib.inputs.preview import Preview
+from LesionLensLib.ranks import rank_correlation
 
 _FLUID_LEVEL = 1.8
 _FLUID_SHARE = 0.015
@@ -72,7 +72,7 @@ def _grey_likeness(inside: Mapping[str, NDArray[np.float32]], wettest: str) -> d
         return None
     base = inside[wettest][brain]
     others = {role: values[brain] for role, values in inside.items() if role != wettest}
-    return {role: float(stats.spearmanr(base, values).statistic) for role, values in others.items()}
+    return {role: rank_correlation(base, values) for role, values in others.items()}
 
 
 def _sorted_out(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.outcome.calibration import Calibration
@@ -53,7 +53,8 @@ def risk_of(fold_logits: ArrayLike, calibration: Calibration) -> Risk:
     mean = float(logits.mean())
     jackknife = (logits.size - 1) / logits.size * float(np.sum((logits - mean) ** 2))
     variance = calibration.slope**2 * jackknife + float(calibration.variance(mean))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, logits.size - 1)) * math.sqrt(variance)
+    # The quantile of Student's t; scipy.stats, which takes 0.5 s to import, calls the same function.
+    half = float(special.stdtrit(logits.size - 1, (1 + LEVEL) / 2)) * math.sqrt(variance)
     center = float(calibration.logit(mean))
     probability, low, high = (float(special.expit(z)) for z in (center, center - half, center + half))
     return Risk(probability, low, high)

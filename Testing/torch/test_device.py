@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,17 @@ def test_deterministic_mode_does_not_cost_the_filling_of_new_memory() -> None:
         assert not torch.utils.deterministic.fill_uninitialized_memory
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def test_no_job_imports_scipys_statistics_or_torchs_compiler() -> None:
+    """Together they took 2 s before anything was computed; the compiler came with torch's switch to determinism."""
+    code = """
+import sys
+import LesionLensLib.explain.job.run, LesionLensLib.inference.predict, LesionLensLib.inference.segment
+from LesionLensLib.inference.device import make_deterministic
+make_deterministic()
+print(sorted({"scipy.stats", "torch._dynamo", "torch._inductor", "sympy", "pydicom"} & set(sys.modules)))
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.strip() == "[]"
