@@ -36,8 +36,24 @@ def write_calibration_report(held_out: Sequence[Prediction], repeats: int, folde
     }
     tables = {name: reliability(outcomes, binning="equal-count") for name, outcomes in said.items()}
     draw_reliability(tables, folder / RELIABILITY_PICTURE)
-    figures = {name: _figures(outcomes, tables[name], repeats) for name, outcomes in said.items()}
+    figures = {name: calibration_figures(outcomes, tables[name], repeats) for name, outcomes in said.items()}
     return {"method": fit.calibration.method, **figures}
+
+
+def calibration_figures(outcomes: Outcomes, table: Reliability, repeats: int) -> dict[str, Any]:
+    """Return error and Brier score; drawn again, an error of few patients rather grows, and so does its interval.
+
+    The scores of `outcomes` are probabilities, `table` is theirs; `repeats` draws of patients stand behind an interval.
+    """
+    figures = {
+        "expected_calibration_error": (table.error, _calibration_error),
+        "brier_score": (brier_score(outcomes), brier_score),
+    }
+    found: dict[str, Any] = {"reliability": table.to_dict()}
+    for name, (value, statistic) in figures.items():
+        low, high = bootstrap_interval(outcomes.groups, partial(_of_draw, outcomes, statistic), repeats)
+        found[name] = Figure(value, low, high, len(outcomes.groups), outcomes.cases, "bootstrap").to_dict()
+    return found
 
 
 def draw_reliability(tables: dict[str, Reliability], path: Path) -> None:
@@ -61,19 +77,6 @@ def draw_reliability(tables: dict[str, Reliability], path: Path) -> None:
 
 def _outcomes(held_out: Sequence[Prediction], scores: Floats) -> Outcomes:
     return Outcomes.of([one.outcome for one in held_out], scores, [one.patient for one in held_out])
-
-
-def _figures(outcomes: Outcomes, table: Reliability, repeats: int) -> dict[str, Any]:
-    """Return error and Brier score; drawn again, an error of few patients rather grows, and so does its interval."""
-    figures = {
-        "expected_calibration_error": (table.error, _calibration_error),
-        "brier_score": (brier_score(outcomes), brier_score),
-    }
-    found: dict[str, Any] = {"reliability": table.to_dict()}
-    for name, (value, statistic) in figures.items():
-        low, high = bootstrap_interval(outcomes.groups, partial(_of_draw, outcomes, statistic), repeats)
-        found[name] = Figure(value, low, high, len(outcomes.groups), outcomes.cases, "bootstrap").to_dict()
-    return found
 
 
 def _calibration_error(outcomes: Outcomes) -> float:

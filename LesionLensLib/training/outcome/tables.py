@@ -54,13 +54,14 @@ def row_figures(
     simple: Sequence[Prediction] = (),
     yardstick: str = "",
     repeats: int = REPEATS,
+    threshold: float = 0.5,
 ) -> dict[str, Figure]:
-    """Return the figures of one row: by its probabilities at 0.5, by its scores, and of the tumour's outline.
+    """Return the figures of one row: by its probabilities at `threshold`, by its scores, and of the tumour's outline.
 
     `simple` is what the row called `yardstick` said about the same cases; none means no comparison.
     """
     ranked = _outcomes(predictions, lambda p: p.score)
-    figures = judge(_outcomes(predictions, lambda p: p.probability), repeats=repeats)
+    figures = judge(_outcomes(predictions, lambda p: p.probability), threshold, repeats)
     figures["auc"] = auc_figure(ranked, repeats)
     folds = [int(p.fold) for p in predictions if p.fold.isdigit()]
     if len(folds) == len(predictions):
