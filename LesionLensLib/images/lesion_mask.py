@@ -48,10 +48,14 @@ def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volum
         structures = read_structure_set(path)
         return roi_mask(structures, find_roi(structures, roi) if roi else find_tumour_roi(structures), reference)
     image = read_volume(path)
+    fault = ""
     if image.array.dtype.kind == "f" and not np.array_equal(image.array, np.round(image.array)):
+        fault = "its values are not whole numbers"
+    elif image.array.min() < 0:
+        fault = f"its values go down to {image.array.min():g}"
+    if fault:
         raise UserError(
-            f"{path.name} is no mask: its values are not whole numbers.",
-            "Give an image that marks the lesion with 1 and all else with 0.",
+            f"{path.name} is no mask: {fault}.", "Give an image that marks the lesion with 1 and all else with 0."
         )
     binary = Volume((image.array != 0).astype(np.uint8), image.grid, image.header)
     if not binary.array.any():

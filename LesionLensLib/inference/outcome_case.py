@@ -24,6 +24,7 @@ from LesionLensLib.inference.pet_ct_input import LESION
 from LesionLensLib.inputs import Finding, check_inputs, raise_on_error
 from LesionLensLib.inputs.check import RANK
 from LesionLensLib.inputs.check_frames import check_frames
+from LesionLensLib.inputs.check_lesion_cover import check_lesion_cover, lesion_points
 from LesionLensLib.inputs.check_lesion_mask import check_lesion_mask
 from LesionLensLib.inputs.check_pet import check_pet
 from LesionLensLib.inputs.check_values import check_values
@@ -104,6 +105,9 @@ def check_outcome_case(run: OutcomeRun, case: Case, drawn: Volume | None) -> tup
         if drawn is not None:
             findings += check_lesion_mask(drawn, volumes[reference], reference, card.min_volume_ml)
         findings.sort(key=lambda finding: RANK[finding.severity])
+        raise_on_error(findings)
+        place = targets_of(run, case, None)[0].center_ras[None] if drawn is None else lesion_points(drawn)
+        findings += check_lesion_cover(place, volumes, reference, case.transforms)
         raise_on_error(findings)
     return tuple(findings)
 

@@ -11,6 +11,10 @@ from LesionLensLib.inputs.findings import Finding
 _LOWEST_SUV = -50.0
 # Bladder and injection site get here in a few voxels; Bq/ml are in the thousands all over the body.
 _HIGHEST_SUV = 100.0
+# Reconstruction leaves values a little below 0; z-scores and MR go far below in many voxels.
+_MOST_NEGATIVE_SUV = -0.5
+# SUV is 1 on the average of a body, and muscle has half of that.
+_LEAST_SUV = 0.5
 _USUAL_UPTAKE_MINUTES = (30.0, 180.0)
 
 
@@ -34,15 +38,21 @@ def _values(pet: Volume, role: str) -> tuple[Finding, ...]:
             ),
         )
     if high > _HIGHEST_SUV:
-        return (
-            Finding(
-                "error",
-                "pet-not-suv",
-                f"{role} is not in SUV: one voxel in a hundred is above {high:.0f}. It seems to be in Bq/ml.",
-                "Give the DICOM series itself, which is turned into SUV, or an image in SUV by body weight.",
-            ),
-        )
+        return (_not_suv(role, f"one voxel in a hundred is above {high:.0f}. It seems to be in Bq/ml"),)
+    if low < _MOST_NEGATIVE_SUV:
+        return (_not_suv(role, f"one voxel in a hundred is below {low:.1f}, and uptake is never negative"),)
+    if finite.max() < _LEAST_SUV:
+        return (_not_suv(role, f"no voxel is above {finite.max():.2g}, less than muscle takes up"),)
     return ()
+
+
+def _not_suv(role: str, reason: str) -> Finding:
+    return Finding(
+        "error",
+        "pet-not-suv",
+        f"{role} is not in SUV: {reason}.",
+        "Give the DICOM series itself, which is turned into SUV, or an image in SUV by body weight.",
+    )
 
 
 def _assumptions(pet: Volume, role: str) -> tuple[Finding, ...]:

@@ -14,7 +14,7 @@ import torch
 from case_files import check_said, hashes
 from dicom_files import write_series
 from pet_files import dose_item, write_pet
-from predict_files import PredictCall, PredictFiles
+from predict_files import PredictCall, PredictFiles, tumour_ras
 from pydicom.uid import generate_uid
 from sarcoma_cases import GRID
 from tiny_outcome_model import changed_model
@@ -211,6 +211,20 @@ def constant_pet(files: PredictFiles) -> PredictCall:
 @bad(2, "do not overlap")
 def pet_elsewhere(files: PredictFiles) -> PredictCall:
     return files.call().with_input("PET", files.written("far", shifted(files.volumes["PET"], 900.0)))
+
+
+@bad(2, "PET does not show the lesion: 100 % of it lie outside")
+def pet_that_ends_before_the_lesion(files: PredictFiles) -> PredictCall:
+    pet, at = files.volumes["PET"], files.volumes["PET"].grid.ijk_from_ras(tumour_ras())
+    first = int(at[2]) + 5
+    part = pet.grid.cropped((0, 0, first), (*pet.grid.size[:2], pet.grid.size[2] - first))
+    return files.call().with_input("PET", files.written("part", Volume(pet.array[first:], part)))
+
+
+@bad(2, "PET does not show the lesion")
+def pet_that_ends_before_the_point(files: PredictFiles) -> PredictCall:
+    point = ",".join(f"{part:.3f}" for part in tumour_ras())
+    return replace(pet_that_ends_before_the_lesion(files), place=(f"--center={point}",))
 
 
 @bad(2, "half.nii.gz")

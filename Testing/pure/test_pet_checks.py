@@ -51,7 +51,7 @@ def test_what_was_assumed_or_replaced_and_odd_uptake_times_are_warnings(tmp_path
         ("warning", "suv-injection-date")
     ]
     late = read_pet(
-        write_pet(Volume(VALUES // 100, GRID), tmp_path / "l", SeriesTime="141000", AcquisitionTime="141000")
+        write_pet(Volume(VALUES // 10, GRID), tmp_path / "l", SeriesTime="141000", AcquisitionTime="141000")
     )
     assert codes(check_pet(late)) == [("warning", "suv-uptake-time")]
     assert "360 minutes" in check_pet(late)[0].text
@@ -127,3 +127,27 @@ def test_a_structure_set_serves_as_a_mask_too(tmp_path: Path) -> None:
     assert int(read_lesion_mask(tmp_path / "rt.dcm", image, roi="node").array.sum()) == 4
     with pytest.raises(UserError, match="There is no file"):
         read_lesion_mask(tmp_path / "none.dcm", image)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.linspace(-3.0, 9.0, 120), "below -2.9, and uptake is never negative"),
+        (np.linspace(0.0, 0.02, 120), "no voxel is above 0.02"),
+    ],
+)
+def test_z_scores_and_fractions_of_suv_are_errors(array: np.ndarray, words: str) -> None:
+    (finding,) = check_pet(Volume(array.reshape(GRID.shape), GRID))
+    assert (finding.severity, finding.code) == ("error", "pet-not-suv")
+    assert words in finding.text
+
+
+def test_a_cool_pet_with_the_small_negative_values_of_its_reconstruction_is_a_pet() -> None:
+    assert check_pet(Volume(np.linspace(-0.2, 0.7, 120).reshape(GRID.shape), GRID)) == ()
+
+
+def test_a_ct_given_as_the_mask_is_refused(tmp_path: Path) -> None:
+    ct = Volume(VALUES - 1000, GRID)
+    write_volume(ct, tmp_path / "ct.nii.gz")
+    with pytest.raises(UserError, match="its values go down to -1000"):
+        read_lesion_mask(tmp_path / "ct.nii.gz", ct)
