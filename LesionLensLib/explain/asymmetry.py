@@ -9,7 +9,8 @@ side do the maps of the left and of the right answer lie? Differences are left l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,8 @@ ERRORS_APART = 2.0
 """How many of the model's own errors a difference may be missed by."""
 
 OWN_SIDES, ONE_SIDE, UNDECIDED = "own sides", "one side", "undecided"
-WRONG_SIDES = "wrong sides"
+WRONG_SIDES, NO_MAP = "wrong sides", "no map"
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -32,32 +34,44 @@ class Asymmetry:
     """Left less right of one patient, measured and predicted, in `unit`, and where it lies in the training set.
 
     The percentiles say how many of 100 training cases have a smaller difference, the measured one among the true, the
-    predicted one among the predicted. `tolerance` is how far prediction and measurement may lie apart.
+    predicted one among the predicted. `tolerance` is how far prediction and measurement may lie apart. What was not
+    measured is None.
     """
 
-    measured: float
+    measured: float | None
     predicted: float
-    measured_percentile: float
+    measured_percentile: float | None
     predicted_percentile: float
     tolerance: float
     unit: str
 
     @property
-    def follows(self) -> bool:
-        """Whether the network sees the difference that was measured, as well as it sees any."""
-        return abs(self.measured - self.predicted) <= self.tolerance
+    def follows(self) -> bool | None:
+        """Whether the network sees the difference that was measured, as well as it sees any; None for none."""
+        return None if self.measured is None else abs(self.measured - self.predicted) <= self.tolerance
 
     @property
     def text(self) -> str:
         """One sentence for people."""
+        predicted = f"{self.predicted:+.1f} {self.unit} as predicted"
+        if self.measured is None:
+            return (
+                f"Left less right is {predicted} (percentile {self.predicted_percentile:.0f} of what it predicts for "
+                f"the training cases); a mask of all lesions would tell what it really is."
+            )
         numbers = (
             f"Left less right is {self.measured:+.1f} {self.unit} as measured (percentile "
-            f"{self.measured_percentile:.0f} of the training cases) and {self.predicted:+.1f} {self.unit} as predicted "
+            f"{self.measured_percentile:.0f} of the training cases) and {predicted} "
             f"(percentile {self.predicted_percentile:.0f})"
         )
         if self.follows:
             return f"{numbers}: the network follows the difference within {self.tolerance:.1f} {self.unit}."
         return f"{numbers}: the network does not follow the difference; look at which side its maps lie on."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values for the report."""
+        numbers = {name: round(n, _DIGITS) if isinstance(n, float) else n for name, n in asdict(self).items()}
+        return {**numbers, "follows": self.follows, "text": self.text}
 
 
 @dataclass(frozen=True)
@@ -70,15 +84,26 @@ class SideShares:
 
 @dataclass(frozen=True)
 class SideVerdict:
-    """On which side the maps for the left and for the right answer lie; `kind` is one of the four names above."""
+    """On which side the maps for the left and for the right answer lie; `kind` is one of the five names above.
+
+    The shares of a map that is 0 everywhere are None.
+    """
 
     kind: str
-    for_left: SideShares
-    for_right: SideShares
+    for_left: SideShares | None
+    for_right: SideShares | None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether one answer is not looked for where it is."""
+        return self.kind in (ONE_SIDE, WRONG_SIDES)
 
     @property
     def text(self) -> str:
         """One sentence for people."""
+        if self.for_left is None or self.for_right is None:
+            empty = [name for name, one in (("left", self.for_left), ("right", self.for_right)) if one is None]
+            return f"The map for the {' and that for the '.join(empty)} is 0 everywhere: it tells no side."
         if self.kind == OWN_SIDES:
             return (
                 f"The network looks at the left for the left ({self.for_left.left:.0%} of the map) and at the right "
@@ -99,8 +124,10 @@ class SideVerdict:
         )
 
 
-def check_asymmetry(regression: RegressionCard, measured: SideLoads, predicted: SideLoads) -> Asymmetry:
+def check_asymmetry(regression: RegressionCard, measured: SideLoads | None, predicted: SideLoads) -> Asymmetry:
     """Compare one patient's measured loads (from a segmentation) with the predicted ones and with the training set.
+
+    Where nothing was measured the predicted difference is compared with the training set alone.
 
     The tolerance is two of the model's errors of a difference on patients held out; without stated errors, a quarter of
     the spread (10th to 90th percentile) of the training set. Raises `ValueError` for a model without differences.
@@ -115,10 +142,11 @@ def check_asymmetry(regression: RegressionCard, measured: SideLoads, predicted: 
     else:
         low, high = np.quantile(differences.truth, (0.1, 0.9))
         tolerance = float(high - low) / 4
+    difference = None if measured is None else measured.difference_ml
     return Asymmetry(
-        measured.difference_ml,
+        difference,
         predicted.difference_ml,
-        percentile(measured.difference_ml, differences.truth),
+        None if difference is None else percentile(difference, differences.truth),
         percentile(predicted.difference_ml, differences.predicted),
         tolerance,
         outputs[0].unit,
@@ -155,7 +183,9 @@ def side_shares(impact: Volume, midline_r_mm: float) -> SideShares:
 
 def judge_sides(for_left: Volume, for_right: Volume, midline_r_mm: float) -> SideVerdict:
     """Judge from the maps for the left and for the right answer where the network looks for each."""
-    left, right = side_shares(for_left, midline_r_mm), side_shares(for_right, midline_r_mm)
+    left, right = (side_shares(each, midline_r_mm) if each.array.any() else None for each in (for_left, for_right))
+    if left is None or right is None:
+        return SideVerdict(NO_MAP, left, right)
     kinds = {("L", "R"): OWN_SIDES, ("R", "L"): WRONG_SIDES, ("L", "L"): ONE_SIDE, ("R", "R"): ONE_SIDE}
     return SideVerdict(kinds.get((_clear_side(left), _clear_side(right)), UNDECIDED), left, right)
 

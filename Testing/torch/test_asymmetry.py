@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from LesionLensLib.explain.asymmetry import (
+    NO_MAP,
     ONE_SIDE,
     OWN_SIDES,
     UNDECIDED,
@@ -143,6 +144,16 @@ def test_without_stated_errors_the_tolerance_comes_from_the_spread_of_the_traini
         check_asymmetry(RegressionCard(known.outputs), SideLoads(1, 1), SideLoads(1, 1))
 
 
+def test_what_was_not_measured_is_not_made_up() -> None:
+    alone = check_asymmetry(card(0.4, False), None, SideLoads(9, 4))
+    assert (alone.measured, alone.measured_percentile, alone.follows) == (None, None, None)
+    both = check_asymmetry(card(0.4, False), SideLoads(1, 9), SideLoads(9, 4))
+    assert alone.predicted_percentile == both.predicted_percentile > 50
+    assert "+5.0 ml as predicted" in alone.text
+    assert "as measured" not in alone.text
+    assert alone.to_dict()["follows"] is None
+
+
 def test_a_percentile_is_interpolated_and_lies_in_the_middle_of_equal_quantiles() -> None:
     quantiles = (-10.0, 0.0, 0.0, 0.0, 10.0)
     assert [percentile(v, quantiles) for v in (-20, -10, -5, 0, 5, 10, 11)] == [0, 0, 12.5, 50, 87.5, 100, 100]
@@ -184,6 +195,14 @@ def test_every_verdict_has_its_sentence(oblique_grid: Grid) -> None:
         verdict = judge_sides(*maps, middle)
         assert verdict.kind == kind
         assert words in verdict.text
+
+
+def test_a_map_without_anything_is_told_instead_of_a_side(oblique_grid: Grid) -> None:
+    left, nothing = half_map(oblique_grid, 0.0, 1, 0), half_map(oblique_grid, 0.0, 0, 0)
+    verdict = judge_sides(left, nothing, 0.0)
+    assert (verdict.kind, verdict.for_right, verdict.is_wrong) == (NO_MAP, None, False)
+    assert "The map for the right is 0 everywhere" in verdict.text
+    assert "the left and that for the right" in judge_sides(nothing, nothing, 0.0).text
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan")])

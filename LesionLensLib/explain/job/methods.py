@@ -12,7 +12,7 @@ from LesionLensLib.explain.attention_maps import attention_map
 from LesionLensLib.explain.distance import signed_distance_mm
 from LesionLensLib.explain.feature_maps import feature_maps
 from LesionLensLib.explain.gradcam import gradcam
-from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.begun import PROBABILITY, Begun
 from LesionLensLib.explain.job.checked_occlusion import checked_anew, checked_at_a_sample
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.layers.choice import asked_layers
@@ -93,7 +93,7 @@ def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
         unit="weight of the features",
         signed=True,
         sentence=f"Grad-CAM of layer {layer.name} ({_by(layer.size)} voxels) for the {begun.answer_name}, "
-        f"{begun.question.answer:.2f}: positive where the features raise it.",
+        f"{_number(begun.question.answer, begun)}: positive where the features raise it.",
         settings={"layer": layer.name, "layer_size": list(layer.size)},
         make_map=lambda question: gradcam(question, signed=True).array,
     )
@@ -172,4 +172,8 @@ def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:
         parts.append(f"falls by up to {highest:.2g}")
     if lowest < 0:
         parts.append(f"rises by up to {-lowest:.2g}")
-    return f"Without a cube of the image the {begun.answer_name}, {found.answer:.2f}, {' or '.join(parts)}."
+    return f"Without a cube of the image the {begun.answer_name}, {_number(found.answer, begun)}, {' or '.join(parts)}."
+
+
+def _number(answer: float, begun: Begun) -> str:
+    return f"{answer:.2f}" if begun.unit == PROBABILITY else f"{answer:.2f} {begun.unit}"

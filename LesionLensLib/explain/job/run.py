@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from LesionLensLib.catalogue import find_card
-from LesionLensLib.errors import EnvironmentFault, UserError
+from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.explain.job.begun import Begun
+from LesionLensLib.explain.job.default_regions import default_regions, on_reference
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.job.judge import judge
 from LesionLensLib.explain.job.methods import METHODS
 from LesionLensLib.explain.job.outcome import begin_outcome, check_outcome_explanation
+from LesionLensLib.explain.job.regression import begin_regression, check_regression_explanation
 from LesionLensLib.explain.job.segmentation import begin_segmentation, check_segmentation_explanation
+from LesionLensLib.explain.job.sides import SidesFound, find_sides, side_findings
 from LesionLensLib.explain.job.told import result_of, settings_of
 from LesionLensLib.explain.regions import RegionImpact, region_table, write_regions_csv
-from LesionLensLib.explain.shells import lesion_shells
 from LesionLensLib.explain.surface.choice import parse_surface
 from LesionLensLib.explain.surface.colors import scale_of
 from LesionLensLib.images.labelmap import Labelmap, read_labelmap
@@ -30,6 +32,7 @@ from LesionLensLib.inference.case import job_paths, write_registrations
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import make_deterministic
 from LesionLensLib.inference.job_report import Told, finish_job
+from LesionLensLib.inference.segment import BRAIN_FILE
 from LesionLensLib.inputs import Finding
 from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.model_card import ModelCard
@@ -37,8 +40,8 @@ from LesionLensLib.progress import Progress
 from LesionLensLib.results import ResultFolder, speaking_of_disk
 
 PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "brain": 0.11, "prepare": 0.12, "explain": 0.15,
-          "judge": 0.4, "write": 0.9, "scene": 0.95}  # fmt: skip
-MAP_FILE, ROLE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
+          "sides": 0.35, "judge": 0.4, "write": 0.9, "scene": 0.95}  # fmt: skip
+MAP_FILE, ONE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
 SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
 NO_VTK = "Install it with: pip install 'lesionlens[scene]', or add --surface none."
 LESION_COLOR = (0.902, 0.373, 0.157)
@@ -59,56 +62,65 @@ def run_explain(job: ExplainJob, progress: Progress) -> dict[str, Any]:
 
 
 def _check(job: ExplainJob, card: ModelCard) -> None:
-    if card.regression is not None:
-        raise UserError(f"{card.id} is a regression model, which cannot be explained yet.", "Name another model.")
     if parse_surface(job.surface) is not None and find_spec("vtkmodules") is None:
         raise EnvironmentFault("Coloured surfaces need VTK, which is not installed.", NO_VTK)
-    check = check_segmentation_explanation if card.outcome is None else check_outcome_explanation
-    check(job, card)
+    if card.regression is not None:
+        check_regression_explanation(job, card)
+    elif card.outcome is not None:
+        check_outcome_explanation(job, card)
+    else:
+        check_segmentation_explanation(job, card)
+
+
+def _begin(job: ExplainJob, card: ModelCard, clock: PhaseClock) -> Begun:
+    if card.regression is not None:
+        return begin_regression(job, card, clock)
+    return begin_segmentation(job, card, clock) if card.outcome is None else begin_outcome(job, card, clock)
 
 
 def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
     make_deterministic()
     regions = None if job.regions is None else read_labelmap(job.regions)
-    begin = begin_segmentation if card.outcome is None else begin_outcome
-    begun = begin(job, card, clock)
+    begun = _begin(job, card, clock)
     begun.run.warn(begun.findings)
     with clock.phase("explain", f"explaining by {job.method} on {begun.run.device.device}"):
         found = METHODS[job.method](begun, lambda fraction, text: clock.within("explain", fraction, text))
+    sides = _sides_of(begun, found, clock)
     with clock.phase("judge", "checking how far the map can be believed"):
         validity, doubts = judge(begun, found, lambda fraction, text: clock.within("judge", fraction, text))
+    doubts = (*side_findings(sides), *doubts)
     begun.run.warn((*found.findings, *doubts))
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
-        impact = _write_maps(folder, begun, found)
-        regions = regions or shells_of(begun)
+        impact = _write_maps(folder, begun, found, sides)
+        regions = regions or default_regions(begun)
         rows = _write_regions(folder, impact, regions)
         missing = _missing_regions(regions) + _write_surface(folder, begun, impact, found)
-        _write_lesion(folder, begun)
+        _write_masks(folder, begun)
         write_registrations(folder, begun.case)
     begun.run.warn(missing)
     findings = (*begun.findings, *found.findings, *doubts, *missing)
-    result = result_of(begun, found, impact, regions, rows, validity)
+    result = result_of(begun, found, impact, regions, rows, validity, sides)
     told = Told(settings_of(begun, found), (), findings, result)
     return finish_job(folder, job, begun.run, begun.case, told, job.brain_mask)
 
 
-def _write_maps(folder: Path, begun: Begun, found: Explanation) -> Volume:
-    """Write the map and those of single channels on the reference grid; return the map as the method made it."""
-    for name, values in {MAP_FILE: found.values, **_role_files(found)}.items():
+def _sides_of(begun: Begun, found: Explanation, clock: PhaseClock) -> SidesFound | None:
+    if begun.sides is None:
+        return None
+    with clock.phase("sides", "looking for the left and for the right answer"):
+        return find_sides(begun, found, lambda fraction, text: clock.within("sides", fraction, text))
+
+
+def _write_maps(folder: Path, begun: Begun, found: Explanation, sides: SidesFound | None) -> Volume:
+    """Write the maps on the reference grid, with those of the sides their table; return the map as it was made."""
+    single = {**found.by_role, **({} if sides is None else sides.maps)}
+    files = {MAP_FILE: found.values, **{ONE_MAP_FILE.format(name): values for name, values in single.items()}}
+    for name, values in files.items():
         volume = Volume(values.astype(np.float32), begun.question.grid)
         write_volume(resample(volume, begun.reference.grid), folder / name)
+    if sides is not None:
+        sides.write(folder)
     return Volume(found.values.astype(np.float32), begun.question.grid)
-
-
-def _role_files(found: Explanation) -> dict[str, Any]:
-    return {ROLE_MAP_FILE.format(role): values for role, values in found.by_role.items()}
-
-
-def shells_of(begun: Begun) -> Labelmap | None:
-    """Return the shells around the lesion on the reference grid, within the brain where it is known."""
-    if begun.lesion is None:
-        return None
-    return lesion_shells(_on_reference(begun.lesion, begun), _brain_on_reference(begun))
 
 
 def _write_regions(folder: Path, impact: Volume, regions: Labelmap | None) -> tuple[RegionImpact, ...]:
@@ -142,15 +154,10 @@ def _write_surface(folder: Path, begun: Begun, impact: Volume, found: Explanatio
     return ()
 
 
-def _write_lesion(folder: Path, begun: Begun) -> None:
+def _write_masks(folder: Path, begun: Begun) -> None:
+    """Write the lesion that was explained, and the brain where one was looked for."""
     if begun.lesion is not None:
         segment = Segment("lesion", "Explained lesion", 1, LESION_COLOR, "")
-        write_segmentation(_on_reference(begun.lesion, begun), [segment], folder / LESION_FILE)
-
-
-def _on_reference(mask: Volume, begun: Begun) -> Volume:
-    return resample(mask.with_array((mask.array != 0).astype(np.uint8)), begun.reference.grid, "nearest")
-
-
-def _brain_on_reference(begun: Begun) -> Volume | None:
-    return None if begun.brain is None else _on_reference(begun.brain, begun)
+        write_segmentation(on_reference(begun.lesion, begun), [segment], folder / LESION_FILE)
+    if begun.midline_r_mm is not None and begun.brain is not None:
+        write_volume(on_reference(begun.brain, begun), folder / BRAIN_FILE)

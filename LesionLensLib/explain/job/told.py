@@ -10,6 +10,7 @@ import numpy as np
 from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.job.explanation import Explanation
 from LesionLensLib.explain.job.judge import NOT_CHECKED
+from LesionLensLib.explain.job.sides import SidesFound
 from LesionLensLib.explain.regions import ELSEWHERE, RegionImpact
 from LesionLensLib.explain.validity.assess import Validity
 from LesionLensLib.geometry import Matrix
@@ -29,9 +30,10 @@ def settings_of(begun: Begun, found: Explanation) -> dict[str, Any]:
     return {
         "method": job.method,
         **found.settings,
+        **begun.settings,
         "map": {"name": found.name, "unit": found.unit, "signed": found.signed},
         "normalization": card.normalization,
-        "lesion": "mask" if job.lesion_mask is not None else "point",
+        "lesion": "mask" if job.lesion_mask is not None else "point" if job.center_ras is not None else "none",
         "networks": len(begun.question.networks),
         "surface": job.surface,
         "transforms": describe_transforms(job, case),
@@ -49,8 +51,9 @@ def result_of(
     regions: Labelmap | None,
     rows: Sequence[RegionImpact],
     validity: Validity | None,
+    sides: SidesFound | None = None,
 ) -> dict[str, Any]:
-    """Return the answer that was explained, the peak of the map, and all of it in a sentence."""
+    """Return the answer that was explained, the peak of the map, and all of it in sentences."""
     at = np.unravel_index(int(np.argmax(np.abs(impact.array))), impact.array.shape)
     peak_ras = impact.grid.ras_from_ijk(np.array(at[::-1]))
     is_simulated = begun.run.card.evidence == SIMULATED
@@ -60,7 +63,7 @@ def result_of(
         **note,
         "method": begun.job.method,
         "target": begun.answer_name,
-        begun.unit: round(begun.question.answer, _DIGITS),
+        begun.answer_field: round(begun.question.answer, _DIGITS),
         **begun.told,
         "peak": {
             "ras": [round(float(mm), 3) for mm in peak_ras],
@@ -69,7 +72,8 @@ def result_of(
         },
         "validity": {"text": NOT_CHECKED.text} if validity is None else validity.to_dict(),
         **found.told,
-        "text": f"{start}{found.sentence}{_where(rows)}",
+        **({} if sides is None else sides.to_dict()),
+        "text": f"{start}{_sentences(begun, found, rows, sides)}",
     }
 
 
@@ -81,6 +85,14 @@ def region_at(regions: Labelmap, point_ras: Matrix) -> str:
     values = [int(layer.array[k, j, i]) for layer in regions.layers]
     names = [region.name for region in regions.regions if values[region.layer] == region.value]
     return ", ".join(names) or ELSEWHERE
+
+
+def _sentences(
+    begun: Begun, found: Explanation, rows: Sequence[RegionImpact], sides: SidesFound | None
+) -> str:
+    told = [begun.answer_text, f"{found.sentence}{_where(rows)}"]
+    told += [] if sides is None else [sides.text, sides.asymmetry.text]
+    return " ".join(text for text in told if text)
 
 
 def _where(rows: Sequence[RegionImpact]) -> str:
