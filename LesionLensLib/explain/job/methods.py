@@ -39,7 +39,7 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
     """Return how much the answer falls without each cube."""
     job = begun.job
     fill = PET_CT_FILL if begun.run.card.normalization in PET_CT_INPUTS else SCORES_FILL
-    region = None if begun.fast is None else _around_the_lesion(begun)
+    region = begun.within if begun.fast is None else _around_the_lesion(begun)
     size_mm = job.size_mm or (DEFAULT_CUBE_MM if begun.fast is None else _whole_brain_cube_mm(begun, region))
     asked = OcclusionSettings(
         size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=fill, region=region
