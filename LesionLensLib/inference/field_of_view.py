@@ -107,6 +107,11 @@ def part_around(around: Grid, grid: Grid, margin: Sequence[int] = (0, 0, 0)) -> 
 def covered(grid: Grid, box: Grid) -> NDArray[np.bool_]:
     """Return which voxel centres (k, j, i) of `grid` lie in `box`."""
     k, j, i = np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij")
-    places = box.ijk_from_ras(grid.ras_from_ijk(np.stack([i, j, k], axis=-1)))
+    return contains(box, grid.ras_from_ijk(np.stack([i, j, k], axis=-1)))
+
+
+def contains(box: Grid, points_ras: Matrix) -> NDArray[np.bool_]:
+    """Return which points (..., 3; RAS, mm) lie in `box`, out to the outer faces of its voxels."""
+    places = box.ijk_from_ras(points_ras)
     inside: NDArray[np.bool_] = np.all((places >= -0.5) & (places <= np.array(box.size) - 0.5), axis=-1)
     return inside

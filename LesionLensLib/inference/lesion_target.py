@@ -12,7 +12,7 @@ from LesionLensLib.geometry import Grid, Matrix
 from LesionLensLib.images.lesion_mask import split_lesions
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.inference.field_of_view import centroid_ras, covered
+from LesionLensLib.inference.field_of_view import centroid_ras, contains
 
 MOST_LESIONS = 50
 """More separate spots than this are noise, or not a mask of lesions."""
@@ -51,8 +51,8 @@ def outside_share(target: Target, view: Grid) -> float | None:
     """Return the share of the outline that lies outside of the field of view; None where the outline is not known."""
     if target.mask is None:
         return None
-    marked = target.mask.array != 0
-    return float(np.count_nonzero(marked & ~covered(target.mask.grid, view)) / np.count_nonzero(marked))
+    marked = np.argwhere(target.mask.array)
+    return float(np.mean(~contains(view, target.mask.grid.ras_from_ijk(marked[:, ::-1]))))
 
 
 def targets_in(drawn: Volume, reference: Volume, min_volume_ml: float) -> tuple[Target, ...]:
