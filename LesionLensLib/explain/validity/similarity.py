@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from LesionLensLib import ranks
 from LesionLensLib.explain.question import Question
-from LesionLensLib.ranks import mean_ranks
 
 Map = NDArray[np.floating]
 MakeMap = Callable[[Question], Map]
@@ -25,10 +25,10 @@ def rank_correlation(one: Map, other: Map) -> float:
     """
     first, second = _magnitudes(one, other)
     compared = (first > 0) | (second > 0)
-    ranks = [mean_ranks(values[compared]) for values in (first, second)]
-    if not compared.any() or any(np.ptp(each) == 0 for each in ranks):
+    chosen = [values[compared] for values in (first, second)]
+    if not compared.any() or any(np.ptp(values) == 0 for values in chosen):
         return 0.0
-    return float(np.corrcoef(ranks)[0, 1])
+    return ranks.rank_correlation(*chosen)
 
 
 def top_dice(one: Map, other: Map, share: float = TOP_SHARE) -> float:
