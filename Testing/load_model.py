@@ -131,9 +131,8 @@ def untrained_load_model(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def write_load_model(
-    folder: Path, recipe: LoadRecipe, weights: Any, described: Judged, **changes: Any
-) -> None:
+def write_load_model(folder: Path, recipe: LoadRecipe, weights: Any, described: Judged, **changes: Any) -> None:
+    """Write weights and card into `folder`; `changes` are fields of the card."""
     folder.mkdir(parents=True, exist_ok=True)
     write_model(weights, {**load_card(recipe, described, described), "normalization": PLAIN, **changes}, folder)
 

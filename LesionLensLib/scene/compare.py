@@ -79,7 +79,7 @@ def _volume(node: Any) -> Facts:
         "type": array.dtype.name,
         "ijk to ras": grid_of_node(node).ijk_to_ras,
         "colours": display.GetColorNode().GetName() if display and display.GetColorNode() else None,
-        "threshold": (display.GetApplyThreshold(), display.GetLowerThreshold()) if display else None,
+        "threshold": np.array([display.GetApplyThreshold(), display.GetLowerThreshold()]) if display else None,
         "window": np.array([display.GetWindow(), display.GetLevel()]) if display else None,
     }
 

@@ -14,17 +14,19 @@ from LesionLensLib.explain.surface.surface_files import read_surface
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
+from LesionLensLib.scene.difference_plot import add_difference_plot
 from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing
 from LesionLensLib.scene.impact import color_model, render_impact, show_impact, style_impact
 from LesionLensLib.scene.prediction import CT, around, body_surface, modality, style_input
 from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, brain_surface, finish, reference_node
 from LesionLensLib.scene.segments import load_segments
-from LesionLensLib.scene.tables import add_region_table, add_report
+from LesionLensLib.scene.tables import add_region_table, add_report, add_side_table
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume
 
 MAP_FILE, ONE_MAP_PREFIX = "map.nrrd", "map-"
 REGIONS_FILE, SURFACE_FILE, LESION_FILE = "regions.csv", "surface.vtp", "lesion.seg.nrrd"
+SIDES_FILE = "sides.csv"
 
 
 def is_explanation(report: Mapping[str, Any]) -> bool:
@@ -42,9 +44,10 @@ def show_explanation(
     """Add the nodes of an explanation's result folder to the scene, in one folder beside the reference image.
 
     The map lies over the reference in every slice view, which stand at its peak; in 3D the coloured surface is shown,
-    or where there is none the map itself as a volume rendering. `volumes` are the input volume nodes by role; `brain`
-    is a mask for the surface around it all. Raises `InternalFault` where the folder does not belong to these volumes;
-    after any error the scene is as it was.
+    or where there is none the map itself as a volume rendering. Where two sides were compared, their table and a chart
+    of their difference are among the others. `volumes` are the input volume nodes by role; `brain` is a mask for the
+    surface around it all. Raises `InternalFault` where the folder does not belong to these volumes; after any error the
+    scene is as it was.
     """
     with all_or_nothing():
         return _show(Path(folder), volumes, reference_role, brain, context_surface)
@@ -63,6 +66,7 @@ def _show(
     scale = scale_of(impact.array, settings["map"]["signed"])
     maps = _add_maps(folder, report, impact, scale, names)
     lesion, regions = folder / LESION_FILE, folder / REGIONS_FILE
+    surfaces = _add_surface(folder, report, scale, names)
     right, anterior, superior = result["peak"]["ras"]
     nodes = SceneNodes(
         folder_item=add_folder(f"{names.folder}, {settings['map']['name']}", beside=reference),
@@ -73,7 +77,7 @@ def _show(
             text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}", explainable=False
         ),
         surface=_context(folder, report, reference, brain, names) if context_surface else None,
-        others=(*maps, *_add_surface(folder, report, scale, names)),
+        others=(*maps, *surfaces, *_add_sides(folder, names), *add_difference_plot(folder, report, names)),
         focus_ras=(right, anterior, superior),
         frame_ras=around(Grid.from_dict(settings["network_grid"])),
     )
@@ -84,7 +88,7 @@ def _show(
         # Its outline belongs into the slices; in 3D it would lie in the coloured surface and show through.
         nodes.segmentation.GetDisplayNode().SetVisibility3D(False)
     show_impact(maps[0])
-    render_impact(maps[0], scale, visible=len(nodes.others) == len(maps))
+    render_impact(maps[0], scale, visible=not surfaces)
     return nodes
 
 
@@ -113,6 +117,11 @@ def _add_surface(folder: Path, report: Mapping[str, Any], scale: ColorScale, nam
     model.SetAndObservePolyData(read_surface(path))
     color_model(model, scale, report["settings"]["map"]["unit"])
     return [model]
+
+
+def _add_sides(folder: Path, names: ResultNames) -> list[Any]:
+    path = folder / SIDES_FILE
+    return [add_side_table(path, names.of("Sides"))] if path.exists() else []
 
 
 def _context(

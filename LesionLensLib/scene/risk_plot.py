@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
-import vtk
 
 from LesionLensLib.inference.training_risks import TrainingRisks
+from LesionLensLib.scene.chart import BLUE, GREY, ORANGE, Series, fill_chart
 from LesionLensLib.scene.hierarchy import move_into
 from LesionLensLib.scene.segmentation import ResultNames, SceneNodes
 
@@ -17,19 +16,6 @@ RISK, ROW = "risk", "row"
 # Where the chart shows whom, from below.
 PATIENT_ROW, WITHOUT_ROW, WITH_ROW = 0.0, 1.0, 2.0
 MARGIN = 0.5
-BLUE, ORANGE, GREY = (0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.4, 0.4, 0.4)
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line of a chart: points in `x` (risk) and `y` (row); `line` joins them, `marker` shows each."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    color: tuple[float, float, float]
-    line: bool
-    marker: bool
 
 
 def add_risk_plot(nodes: SceneNodes, report: Mapping[str, Any], training: TrainingRisks | None) -> Any:
@@ -47,11 +33,7 @@ def add_risk_plot(nodes: SceneNodes, report: Mapping[str, Any], training: Traini
     chart.SetYAxisRangeAuto(False)
     chart.SetYAxisRange(PATIENT_ROW - MARGIN, _top(training))
     chart.SetLegendVisibility(True)
-    made = [chart]
-    for series in _all_series(result, training):
-        table, node = _add_series(series, names)
-        chart.AddAndObservePlotSeriesNodeID(node.GetID())
-        made += [table, node]
+    made = [chart, *fill_chart(chart, _all_series(result, training), (RISK, ROW), names)]
     for node in made:
         node.SetDescription(f"{names.description} {result['text']}")
         node.SetAttribute("LesionLens.Model", names.model)
@@ -72,26 +54,6 @@ def _all_series(result: Mapping[str, Any], training: TrainingRisks | None) -> li
     if result["interval"] is not None:
         found.append(Series("95 % interval", result["interval"], (PATIENT_ROW,) * 2, ORANGE, True, False))
     return [*found, Series("This patient", (risk,), (PATIENT_ROW,), ORANGE, False, True)]
-
-
-def _add_series(series: Series, names: ResultNames) -> tuple[Any, Any]:
-    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", names.of(f"{series.name}, table"))
-    for column, values in ((RISK, series.x), (ROW, series.y)):
-        array = vtk.vtkDoubleArray()
-        array.SetName(column)
-        for value in values:
-            array.InsertNextValue(value)
-        table.AddColumn(array)
-    table.SetLocked(True)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", series.name)
-    node.SetAndObserveTableNodeID(table.GetID())
-    node.SetXColumnName(RISK)
-    node.SetYColumnName(ROW)
-    node.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-    node.SetLineStyle(getattr(node, "LineStyleSolid" if series.line else "LineStyleNone"))
-    node.SetMarkerStyle(getattr(node, "MarkerStyleCircle" if series.marker else "MarkerStyleNone"))
-    node.SetColor(*series.color)
-    return table, node
 
 
 def _top(training: TrainingRisks | None) -> float:

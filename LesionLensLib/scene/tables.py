@@ -52,6 +52,15 @@ REGION_COLUMNS = {
 }
 
 
+SIDE_COLUMNS = {
+    "output": Column("Answer", "Name of the output that was explained", text=True),
+    "value_ml": Column("Predicted", "What the network says", "ml"),
+    "measured_ml": Column("Measured", "Volume of the given lesion mask on this side", "ml"),
+    "left_share": Column("Map on the left", "Part of the map's energy on the patient's left, 0 to 1"),
+    "right_share": Column("Map on the right", "Part of the map's energy on the patient's right, 0 to 1"),
+}
+
+
 def add_lesion_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `lesions.csv`; columns that are not known stay text."""
     return _add_table(path, name, LESION_COLUMNS)
@@ -60,6 +69,11 @@ def add_lesion_table(path: Path, name: str) -> Any:
 def add_region_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `regions.csv`; columns that are not known stay text."""
     return _add_table(path, name, REGION_COLUMNS)
+
+
+def add_side_table(path: Path, name: str) -> Any:
+    """Add a table node with the numbers of `sides.csv`; columns that are not known stay text."""
+    return _add_table(path, name, SIDE_COLUMNS)
 
 
 def _add_table(path: Path, name: str, columns: Mapping[str, Column]) -> Any:

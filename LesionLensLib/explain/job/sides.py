@@ -101,8 +101,10 @@ class SidesFound:
         """Write the table of the sides, and the differences of the training set, which the scene draws."""
         with (folder / SIDES_FILE).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(SIDES_COLUMNS)
-            writer.writerows(_row(side) for side in self.sides)
+            rows = [_row(side) for side in self.sides]
+            columns = [name for name in SIDES_COLUMNS if any(row[name] for row in rows)]  # not all has a number always
+            writer.writerow(columns)
+            writer.writerows([row[name] for name in columns] for row in rows)
         with (folder / DIFFERENCES_FILE).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(DIFFERENCE_COLUMNS)
@@ -173,7 +175,8 @@ def _part(tell: Tell, number: int) -> Tell:
     return lambda share, text: tell((number + share) / 2, f"{('left', 'right')[number]}: {text}")
 
 
-def _row(side: Side) -> list[str]:
-    shares = ("", "") if side.shares is None else (f"{side.shares.left:.6f}", f"{side.shares.right:.6f}")
-    measured = "" if side.measured is None else f"{side.measured:.6f}"
-    return [side.output.name, f"{side.value:.6f}", measured, *shares]
+def _row(side: Side) -> dict[str, str]:
+    shares = (None, None) if side.shares is None else (side.shares.left, side.shares.right)
+    numbers = (side.value, side.measured, *shares)
+    texts = ("" if number is None else f"{number:.6f}" for number in numbers)
+    return dict(zip(SIDES_COLUMNS, (side.output.name, *texts), strict=True))
