@@ -3,7 +3,8 @@
 Each check has a distance, and knows that of every training case from the others (leave-one-out, or from the model of
 the fold that held it out). A case is as unusual as its most unusual check, each measured in units of the distance that
 95 % of the training cases stay below. The percentile is the share of training cases that are less unusual, so that some
-5 to 7 % of ordinary patients are remarked on, however many checks there are.
+5 to 7 % of ordinary patients are remarked on, however many checks there are. A few odd training cases (metal in their
+CT) can make that yardstick long; what is far beyond every training case in one check is remarked on whatever it says.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from LesionLensLib.outcome.shrunk_gaussian import ShrunkGaussian
 Kind = Literal["intensity", "size", "features"]
 KINDS: tuple[Kind, ...] = ("intensity", "size", "features")
 REMARK_PERCENTILE = 95.0
+FAR_BEYOND = 1.5
+"""How many times the largest distance of a training case, so that hardly any ordinary patient gets there."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class Check:
 class Typicality:
     """How unusual a case is: percentile 0..100 against the training cases (`None` if nothing could be compared).
 
-    `unusual` holds the kinds of checks that stick out, `unlike` is true beyond every training case.
+    It is 100 where one check is far beyond every training case.
+    `unusual` holds the kinds of checks that stick out, `unlike` is true where one is beyond every training case.
     """
 
     percentile: float | None
@@ -115,13 +119,14 @@ class TypicalityReference:
         done.sort(key=lambda pair: -pair[1] / pair[0].unit)
         score = done[0][1] / done[0][0].unit
         usual = held_out_scores([check for check, _ in done])
-        percentile = 100.0 * float(np.mean(usual < score))
+        far = any(distance > FAR_BEYOND * max(check.distances) for check, distance in done)
+        percentile = 100.0 if far else 100.0 * float(np.mean(usual < score))
         if percentile < REMARK_PERCENTILE:
             return Typicality(percentile, (), False, f"Typical of the {self.cases} training cases.{note}")
-        unlike = score > float(usual.max())
-        # Beside the most unusual check, those that would be remarked on (or called unlike) on their own.
-        further = [check for check, d in done[1:] if d > (max(check.distances) if unlike else check.unit)]
-        unusual = [done[0][0], *further]
+        # An odd training case must not lend its distance to the other checks.
+        beyond = [check for check, distance in done if distance > max(check.distances)]
+        unlike = bool(beyond)
+        unusual = beyond or [done[0][0], *(check for check, distance in done[1:] if distance > check.unit)]
         words = "; ".join(check.words(case) for check in unusual)
         start = "Unlike the training cases" if unlike else "At the edge of the training cases"
         end = "The probability may not hold for this patient." if unlike else "Take the probability with care."

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from LesionLensLib.catalogue import find_card, load_typicality
 from LesionLensLib.errors import UserError
 from LesionLensLib.images import read_volume
 from LesionLensLib.images.resample import resample
@@ -107,6 +108,23 @@ def test_a_giant_tumour_is_named_by_its_size_with_the_size_of_the_others(referen
     assert (found.unusual, found.unlike) == (("size",), True)
     size = next(check for check in reference.checks if check.kind == "size")
     assert f"the size of the lesion (6e+04 ml; training cases: {size.lowest[0]:.3g} to" in found.text
+
+
+@pytest.mark.parametrize("odd", [1, 4])
+def test_odd_training_cases_do_not_hide_what_another_check_sees_beyond_all(odd: int) -> None:
+    rng = np.random.default_rng(3)
+    cases = [described(*leg(rng), rng.normal(2.0, 1.0, 50)) for _ in range(CASES)]
+    for n in range(odd):
+        pet, ct, tumour = leg(rng)
+        metal = np.where(rng.random(SHAPE) < 0.1 * 2.0**n, 3000.0 * 2**n, ct)
+        cases.append(described(pet, metal, tumour, rng.normal(2.0, 1.0, 50)))
+    with_metal = fit_typicality(cases)
+    pet, ct, tumour = leg(rng)
+    assert not with_metal.judge(described(pet, ct, tumour, rng.normal(2.0, 1.0, 50))).unusual
+    found = with_metal.judge(described(40.0 * pet, ct, tumour, rng.normal(2.0, 1.0, 50)))
+    assert (found.percentile, found.unlike) == (100.0, True)
+    assert found.text.startswith("Unlike the training cases: the intensities of PET")
+    assert " CT" not in found.text
 
 
 def test_what_only_the_network_sees_is_named_as_its_features(reference: TypicalityReference) -> None:
@@ -252,3 +270,17 @@ def test_real_sarcomas_are_typical_and_foreign_inputs_are_not(data_root: Path) -
             found = judge(pet_like, ct_like, lesion)
             assert (found.percentile, found.unlike) == (100.0, True)
             assert "intensity" in found.unusual
+
+
+def test_the_shipped_reference_calls_a_real_brain_in_suv_like_numbers_unlike_a_sarcoma(data_root: Path) -> None:
+    brains = data_root / "brain_tumour_nc_sa"
+    if not brains.is_dir():
+        pytest.skip("no brain tumours: LESIONLENS_DATA has no brain_tumour_nc_sa/")
+    reference = load_typicality(find_card("chmfl-sarcoma"))
+    assert reference is not None
+    for folder in sorted(brains.iterdir()):
+        flair, t1c, labels = (read_volume(folder / f"{n}.nii.gz").array for n in ("FLAIR", "T1c", "tumour_labels"))
+        pet_like = 10.0 * (flair - flair.min()) / np.ptp(flair)
+        found = reference.judge(describe_case({"PET": pet_like, "CT": t1c}, 0.001, labels))
+        assert (found.percentile, found.unlike) == (100.0, True)
+        assert "intensity" in found.unusual
