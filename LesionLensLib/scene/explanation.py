@@ -130,5 +130,5 @@ def _context(
     """Add the body around a PET-CT, or the brain around a lesion: a coloured surface alone floats in the void."""
     role = report["model"]["reference_role"]
     if modality(report, role) == CT:
-        return body_surface(reference, names)
+        return body_surface(reference, names, report["result"]["center_ras"])
     return brain_surface(folder, reference, brain, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def _show(folder: Path, volumes: Mapping[str, Any], reference_role: str | None, 
         reference=reference,
         segmentation=load_segments(outlines, names.of("Outline"), reference) if outlines.exists() else None,
         report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
-        surface=body_surface(reference, names) if context_surface and modality(report, role) == CT else None,
+        surface=_body(report, role, reference, names) if context_surface else None,
         focus_ras=(right, anterior, superior),
         frame_ras=around(Grid.from_dict(report["settings"]["network_grids"][0])),
     )
@@ -113,13 +113,23 @@ def around(grid: Grid) -> NDArray[np.float64]:
     return grid.ras_from_ijk(middle + signs * half)
 
 
-def body_surface(reference: Any, names: ResultNames) -> Any | None:
-    """Add the surface of the body: the largest piece of a CT that is denser than air, its holes filled."""
+def _body(report: Mapping[str, Any], role: str, reference: Any, names: ResultNames) -> Any | None:
+    is_ct = modality(report, role) == CT
+    return body_surface(reference, names, report["result"]["center_ras"]) if is_ct else None
+
+
+def body_surface(reference: Any, names: ResultNames, lesion_ras: Sequence[float]) -> Any | None:
+    """Add the surface of the body: the piece of a CT denser than air that holds the lesion, its holes filled.
+
+    A scan of the legs has two pieces. Where the lesion (RAS, mm) lies in none, it is the largest.
+    """
     ct = volume_of_node(reference)
     coarse = resample(ct, ct.grid.with_spacing(_BODY_SPACING_MM), fill=-1000.0)
     labels, count = ndimage.label(coarse.array > _BODY_FROM_HU)
     if not count:
         return None
-    largest = labels == int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
-    body = np.stack([ndimage.binary_fill_holes(plane) for plane in largest])
+    ijk = np.rint(coarse.grid.ijk_from_ras(lesion_ras)).astype(int)
+    i, j, k = np.clip(ijk, 0, np.array(coarse.grid.size) - 1)
+    piece = int(labels[k, j, i]) or int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
+    body = np.stack([ndimage.binary_fill_holes(plane) for plane in labels == piece])
     return add_context_surface(ct, Volume(body.astype(np.uint8), coarse.grid), names.of("Body surface"))
