@@ -61,4 +61,5 @@ def _paragraph(entry: dict[str, Any]) -> str:
         "weights": f"{entry['bytes'] / 1e6:.1f} MB, sha256 {entry['sha256']}",
         "on disk": "as the card says" if entry["matches"] else "MISSING OR DIFFERENT",
     }
-    return "\n".join([f"{entry['id']} {entry['version']}", *(f"  {name:<11} {text}" for name, text in rows.items())])
+    first = f"{entry['id']} {entry['version']}: {entry['title']}"
+    return "\n".join([first, *(f"  {name:<11} {text}" for name, text in rows.items())])

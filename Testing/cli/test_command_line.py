@@ -91,8 +91,18 @@ def test_the_models_are_listed_with_all_the_contract_promises(
     assert {"task", "licence", "citation", "sha256"} <= set(entry)
     assert main(["models"]) == 0
     text = capsys.readouterr().out
-    assert "tiny-ms" in text
+    assert text.startswith(f"tiny-ms {entry['version']}: {entry['title']}\n")
     assert entry["sha256"] in text
+
+
+def test_the_list_says_which_shipped_models_are_demonstrations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    paragraphs = capsys.readouterr().out.split("\n\n")
+    predicting = [text for text in paragraphs if "task        outcome" in text]
+    simulated = [text for text in predicting if "trained on  simulated" in text]
+    assert len(predicting) > len(simulated) > 0
+    for text in predicting:
+        assert ("demonstration weights, simulated outcome" in text) == (text in simulated)
 
 
 def test_verify_fails_with_3_where_weights_were_changed(
