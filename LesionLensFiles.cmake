@@ -8,6 +8,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/card_schema.py
   LesionLensLib/catalogue.py
   LesionLensLib/cli/__init__.py
+  LesionLensLib/cli/check.py
   LesionLensLib/cli/demo.py
   LesionLensLib/cli/evaluate.py
   LesionLensLib/cli/explain.py
@@ -196,6 +197,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inputs/check_geometry.py
   LesionLensLib/inputs/check_head.py
   LesionLensLib/inputs/check_header.py
+  LesionLensLib/inputs/check_lesion_cover.py
   LesionLensLib/inputs/check_lesion_mask.py
   LesionLensLib/inputs/check_pet.py
   LesionLensLib/inputs/check_roles.py
@@ -256,6 +258,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
+  LesionLensLib/panel/SampleSources.py
   LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
@@ -270,6 +273,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/phantom/thigh_tumour.py
   LesionLensLib/process.py
   LesionLensLib/progress.py
+  LesionLensLib/ranks.py
   LesionLensLib/regression_card.py
   LesionLensLib/report.py
   LesionLensLib/resources.py
@@ -278,8 +282,10 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/__main__.py
   LesionLensLib/scene/build.py
   LesionLensLib/scene/bundle.py
+  LesionLensLib/scene/chart.py
   LesionLensLib/scene/color_tables.py
   LesionLensLib/scene/compare.py
+  LesionLensLib/scene/difference_plot.py
   LesionLensLib/scene/explanation.py
   LesionLensLib/scene/hierarchy.py
   LesionLensLib/scene/hierarchy_keeper.py
@@ -294,6 +300,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/risk_plot.py
   LesionLensLib/scene/segmentation.py
   LesionLensLib/scene/segments.py
+  LesionLensLib/scene/slicer_versions.py
   LesionLensLib/scene/stand_alone.py
   LesionLensLib/scene/start.py
   LesionLensLib/scene/surface.py
@@ -367,10 +374,13 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/open_ms.py
   LesionLensLib/training/open_sarcoma.py
   LesionLensLib/training/outcome/__init__.py
+  LesionLensLib/training/outcome/ask_model.py
   LesionLensLib/training/outcome/baselines.py
   LesionLensLib/training/outcome/calibration_report.py
   LesionLensLib/training/outcome/case_order.py
+  LesionLensLib/training/outcome/evaluation.py
   LesionLensLib/training/outcome/export.py
+  LesionLensLib/training/outcome/given_predictions.py
   LesionLensLib/training/outcome/kind.py
   LesionLensLib/training/outcome/labelled.py
   LesionLensLib/training/outcome/moving.py
@@ -463,6 +473,7 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms-first.yaml
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
+  Resources/SampleData/cases.json
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

@@ -27,6 +27,7 @@ from LesionLensLib.jobs import CaseJob
 from LesionLensLib.results import RUN_TOKEN, remove_leftovers
 
 LOG_LINES = 200
+_IDLE_EVERY_S = 0.02
 LIBRARY_ROOT = Path(__file__).resolve().parent.parent
 # A launcher in front of the interpreter, as PythonSlicer is, may set PYTHONPATH anew; an argument always arrives.
 START_FROM = (
@@ -88,19 +89,15 @@ class ChildRun:
         """Start the child; raises `EnvironmentFault` where the program cannot be started at all."""
         if self._process is not None:
             raise InternalFault("A run was started twice.", "Make a new ChildRun for every run.")
-        program = self._program or [python_interpreter(), "-c", START_FROM, str(LIBRARY_ROOT)]
+        program = self._program or _own_program()
         self._folder = Path(tempfile.mkdtemp(prefix="lesionlens-"))
         job_file = self._folder / "job.json"
         job_file.write_text(self.job.to_json(), encoding="utf-8")
         try:
-            self._process = _start([*program, "run", str(job_file), "--progress", "json"], self._token)
-        except OSError as error:
+            self._process = _started([*program, "run", str(job_file), "--progress", "json"], self._token)
+        except EnvironmentFault:
             shutil.rmtree(self._folder, ignore_errors=True)
-            raise EnvironmentFault(
-                "The program that does the work could not be started.",
-                "Reinstall LesionLens, or start it from Slicer.",
-                str(error),
-            ) from error
+            raise
         self._read(self._process.stdout, self._lines.put)
         self._read(self._process.stderr, self._log.append)
 
@@ -110,7 +107,11 @@ class ChildRun:
         if process is None or self._ended:
             return False
         # Asked before the queue is emptied: what arrives in between is then delivered at the next call, never lost.
-        gone = process.poll() is not None and not any(reader.is_alive() for reader in self._readers)
+        gone = process.poll() is not None
+        if gone:
+            # What the child has started outlives its crash, and would hold its pipes open for ever.
+            _kill_group(process)
+            gone = not any(reader.is_alive() for reader in self._readers)
         while not self._ended and not self._lines.empty():
             self._take(self._lines.get())
         if gone and not self._ended:
@@ -216,9 +217,65 @@ def kill_tree(process: subprocess.Popen[Any]) -> None:
     if sys.platform == "win32":
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
     else:
-        with suppress(ProcessLookupError):  # it has ended by itself in the meantime
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_group(process)
     process.wait(timeout=30)
+
+
+def ask_child(
+    arguments: Sequence[str],
+    idle: Callable[[], None],
+    program: Sequence[str] | None = None,
+    limit_s: float = 300.0,
+) -> dict[str, Any]:
+    """Run a command of the program to its end and return its result event; `idle` is called while waiting.
+
+    Raises what the command raised, `InternalFault` where it crashed, and `EnvironmentFault` where it cannot start or
+    does not answer within `limit_s`.
+    """
+    process = _started([*(program or _own_program()), *arguments, "--progress", "json"], "")
+    deadline = time.monotonic() + limit_s
+    try:
+        while True:
+            try:
+                output, log = process.communicate(timeout=_IDLE_EVERY_S)
+                break
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    raise EnvironmentFault(
+                        f"The program that does the work did not answer within {limit_s:.0f} s.",
+                        "Close other programs and try again.",
+                    ) from None
+                idle()
+    except BaseException:
+        kill_tree(process)
+        raise
+    events = [event for event in map(_parse_event, output.splitlines()) if event is not None]
+    ends = {event.pop("event"): event for event in events}
+    if process.returncode == 0 and "result" in ends:
+        return ends["result"]
+    raise _error_of(ends["error"]) if "error" in ends else _crash_error(process.returncode, log)
+
+
+def _own_program() -> list[str]:
+    return [python_interpreter(), "-c", START_FROM, str(LIBRARY_ROOT)]
+
+
+def _kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill what is left of the process group of a child, whether it has ended itself or not; POSIX only."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):  # nothing is left; macOS says the latter of zombies
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _started(command: list[str], token: str) -> subprocess.Popen[str]:
+    try:
+        return _start(command, token)
+    except OSError as error:
+        raise EnvironmentFault(
+            "The program that does the work could not be started.",
+            "Reinstall LesionLens, or start it from Slicer.",
+            str(error),
+        ) from error
 
 
 def _start(command: list[str], token: str) -> subprocess.Popen[str]:

@@ -122,13 +122,18 @@ class ModulePanel(VTKObservationMixin):
             self.logic.cancel(_("Cancelled. Nothing was left behind."))
             return
         try:
-            if self.parts.install():
+            if self.parts.install(self._device()):
                 self._result = None
                 self.parts.showStart()
                 self.startWork(self._callbacks())
             self._refresh()
         except LesionLensError as error:
             self.onFailed(error)
+
+    def _device(self) -> str:
+        """Return the device that the user has chosen, as a job names it."""
+        chosen = getattr(self._parameterNode, "device", "auto")
+        return str(getattr(chosen, "value", chosen))
 
     def _callbacks(self) -> dict[str, Any]:
         told = {"progress": self.parts.showProgress, "warning": self.parts.showWarning}
@@ -148,7 +153,7 @@ class ModulePanel(VTKObservationMixin):
     def onInstall(self) -> None:
         """Install what the networks need."""
         try:
-            self.parts.install()
+            self.parts.install(self._device())
             self._refresh()
         except LesionLensError as error:
             self.onFailed(error)

@@ -14,7 +14,7 @@ from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
 from LesionLensLib.panel.InputChecks import imageFindings, suggestedRole
-from LesionLensLib.panel.Installation import askAndInstall, missingPackages
+from LesionLensLib.panel.Installation import askAndInstall, isUnfinished, missingPackages
 from LesionLensLib.panel.ModelAbout import ModelAbout
 
 EVIDENCE = {
@@ -157,15 +157,21 @@ class PanelParts:
 
     def showInstallation(self) -> None:
         """Say whether what the networks need is installed."""
-        missing = missingPackages()
-        self.ui.torchLabel.text = _("Missing: {names}").format(names=", ".join(missing)) if missing else _("Installed")
-        self.ui.installButton.visible = bool(missing)
+        missing, unfinished = missingPackages(), isUnfinished()
+        state = _("Not proved yet: press Install to go on") if unfinished else _("Installed")
+        self.ui.torchLabel.text = _("Missing: {names}").format(names=", ".join(missing)) if missing else state
+        self.ui.installButton.visible = bool(missing) or unfinished
 
-    def install(self) -> bool:
-        """Install what is missing after asking; False where the user says no."""
+    def install(self, device: str = "auto") -> bool:
+        """Install what is missing after asking, and prove it on the device; False where the user says no."""
+        buttons = (self.ui.applyButton, self.ui.installButton)
         try:
-            agreed = askAndInstall()
+            for button in buttons:  # the window stays usable meanwhile
+                button.enabled = False
+            agreed = askAndInstall(device)
         finally:
+            for button in buttons:
+                button.enabled = True
             self.showInstallation()
         if not agreed:
             self._outcome = html.escape(_("Nothing was installed, so the work cannot start."))

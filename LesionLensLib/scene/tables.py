@@ -12,6 +12,7 @@ import slicer
 import vtk
 
 from LesionLensLib.scene.provenance import EXPLAINABLE
+from LesionLensLib.scene.slicer_versions import set_column_title
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,7 @@ def _describe(node: Any, name: str, columns: Mapping[str, Column]) -> None:
     column = columns.get(name)
     if column is None:
         return
-    if hasattr(node, "SetColumnTitle"):
-        node.SetColumnTitle(name, column.title)
-    else:  # Slicer before 5.12
-        node.SetColumnLongName(name, column.title)
+    set_column_title(node, name, column.title)
     node.SetColumnDescription(name, column.description)
     if column.unit:
         node.SetColumnUnitLabel(name, column.unit)
