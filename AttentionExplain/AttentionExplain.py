@@ -56,7 +56,8 @@ class AttentionExplainParameterNode:
     """What is saved with the scene; the names are a public format.
 
     The chosen images are node references `Channel_<role>` of the same node (see LesionLensLib.panel.ChannelRows).
-    `filledFrom` is the id of the result that was filled in last. A length of 0 leaves it to the method.
+    `filledFrom` is the id of the result that was filled in last. A length of 0 leaves it to the method, and so does a
+    `target` that is none of the model's outputs: then the first one is explained.
     """
 
     result: vtkMRMLTextNode
@@ -67,6 +68,7 @@ class AttentionExplainParameterNode:
     lesionPart: str = ""
     brainMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     method: str = "occlusion"
+    target: str = ""
     sizeMm: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
     strideMm: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
     perChannel: bool = False

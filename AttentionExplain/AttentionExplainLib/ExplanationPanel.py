@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from AttentionExplainLib.Choices import DEVICES, METHODS, OCCLUSION, SURFACES, surfaceOf
 from AttentionExplainLib.ChosenResult import ChosenResult, whyNotListed
 from AttentionExplainLib.ExplanationParts import ExplanationParts
+from AttentionExplainLib.TargetChoice import TargetChoice
 from AttentionExplainLib.TimeEstimate import estimate, remember
 from LesionLensLib.panel.ChoiceList import ChoiceList
 from LesionLensLib.panel.LesionSelector import LesionSelector
@@ -30,6 +31,7 @@ class ExplanationPanel(ModulePanel):
             ChoiceList(ui.surfaceSelector, "surface", SURFACES),
             ChoiceList(ui.deviceSelector, "device", DEVICES),
         ]
+        self.targetChoice = TargetChoice(ui.targetSelector)
         self.lesionSelector = LesionSelector(ui.lesionPartSelector, self._refresh)
         self._asked: dict = {}
         self._isJustFilled = False
@@ -38,6 +40,7 @@ class ExplanationPanel(ModulePanel):
         """Connect the selector of results and what is shown of an explanation."""
         self.ui.resultSelector.addAttribute("vtkMRMLTextNode", EXPLAINABLE, "1")
         self.ui.peakButton.connect("clicked(bool)", self.onShowPeak)
+        self.ui.chartButton.connect("clicked(bool)", self.onShowChart)
         self.ui.regionTable.connect("cellClicked(int,int)", self.onRegionClicked)
         self.ui.mapSelector.connect("currentIndexChanged(int)", self.onMapChanged)
         self.ui.opacitySlider.connect("valueChanged(double)", self.onMapChanged)
@@ -46,6 +49,7 @@ class ExplanationPanel(ModulePanel):
         """Let the lists and the parts of the lesion follow."""
         for choices in self._lists:
             choices.setParameterNode(parameterNode)
+        self.targetChoice.setParameterNode(parameterNode)
         self.lesionSelector.setParameterNode(parameterNode)
 
     def explain(self, reportNode: Any) -> None:
@@ -80,6 +84,7 @@ class ExplanationPanel(ModulePanel):
             choices.refresh()
         self.lesionSelector.refresh()
         card = self.parts.card(node.model)
+        self.targetChoice.show(card)
         channels = len(self.parts.imagesOf(card).roles) if card is not None else 1
         self.parts.showSettings(node.method, node.surface, estimate(node.model, self._askedNow(), channels))
         self.parts.showChosen(self._whyResultUnusable())
@@ -126,6 +131,7 @@ class ExplanationPanel(ModulePanel):
             self.parts.rows.nodes(),
             model=self.parts.modelArgument(self.parts.card(node.model)),
             method=node.method,
+            target=self.targetChoice.chosen(self.parts.card(node.model)),
             lesion=node.lesion,
             lesionPart=node.lesionPart,
             **callbacks,
@@ -168,6 +174,12 @@ class ExplanationPanel(ModulePanel):
         """Move the slice views to the peak of the map."""
         if self._result is not None and self._result.reference.GetScene() is not None:
             show_point(self._result.reference, self._result.peak["ras"])
+
+    def onShowChart(self) -> None:
+        """Show how far left and right differ as a chart beside the images."""
+        chart = None if self._result is None else self._result.chart
+        if chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
 
     def onRegionClicked(self, row: int, column: int) -> None:
         """Move the slice views to the peak of a region."""

@@ -26,10 +26,8 @@ class ExplanationParts(PanelParts):
         ui.regionTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # names of regions are long
 
     def whyNotOffered(self, card: ModelCard) -> str:
-        """The program explains segmentations and outcomes."""
-        if card.regression is None:
-            return ""
-        return _("{name} measures; its answers cannot be explained yet.").format(name=card.title)
+        """The program explains segmentations, outcomes and measured numbers."""
+        return ""
 
     def imagesOf(self, card: ModelCard) -> ModelCard:
         """The lesion has a row of its own."""
@@ -63,6 +61,7 @@ class ExplanationParts(PanelParts):
         for widget in (ui.validityLabel, ui.peakButton, ui.mapLabel, ui.mapSelector, ui.opacitySlider):
             widget.visible = result is not None
         ui.regionTable.visible = result is not None and result.regions is not None
+        ui.chartButton.visible = result is not None and result.chart is not None
         ui.regionTable.setRowCount(0)
         self._fillMaps(() if result is None else result.maps)
         if result is None:

@@ -63,6 +63,14 @@ class Result:
         return self.report["result"]["text"]
 
     @property
+    def chart(self) -> Any:
+        """The chart of the difference of left and right, None for models that tell no sides apart."""
+        from LesionLensLib.scene.hierarchy import nodes_in
+
+        found = (node for node in nodes_in(self.folderItem) if node is not None)
+        return next((node for node in found if node.IsA("vtkMRMLPlotChartNode")), None)
+
+    @property
     def validity(self) -> str:
         """How far the map can be believed, in words, or that this was not checked."""
         return self.report["result"]["validity"]["text"]
@@ -85,6 +93,8 @@ def whyNotReady(inputs: dict, card: Any, lesion: Any, part: str, brainMask: Any,
     if lesion is None and card.outcome is None:
         return ""  # all lesions that it finds are explained
     if lesion is not None and card.outcome is None and lesion.IsA("vtkMRMLMarkupsNode"):
+        if card.regression is not None:
+            return _("The lesions are measured in a mask: choose a segmentation, or none.")
         return _("A segmentation is explained inside a mask: choose a segmentation, or none for all lesions found.")
     return whyPlaceNotReady(lesion, part, reference)
 

@@ -17,7 +17,7 @@ def remember(model: str, asked: dict, report: dict) -> None:
     """Keep the pace of a run with the settings `asked` (method, device, sizeMm, strideMm, perChannel, checks)."""
     settings, result = report["settings"], report["result"]
     pace = {
-        "seconds": report["timing"]["explain"],
+        "seconds": report["timing"]["explain"] + report["timing"].get("sides", 0.0),
         "checks": report["timing"].get("judge", 0.0) if asked["checks"] else None,
         "asked": [asked["sizeMm"], asked["strideMm"]],
         "cubes": result.get("cubes"),

@@ -205,7 +205,7 @@ def test_without_a_lesion_mask_the_predicted_difference_stands_alone(plain: Head
     assert [row["name"] for row in plain.rows("regions.csv")] == ["left hemisphere", "right hemisphere", "elsewhere"]
     assert not (plain.output / "surface.vtp").exists()
     assert "no-surface" in {finding["code"] for finding in plain.report["findings"]}
-    assert plain.rows("sides.csv")[0]["measured_ml"] == ""
+    assert list(plain.rows("sides.csv")[0]) == ["output", "value_ml", "left_share", "right_share"]
     assert [row["percent"] for row in plain.rows("differences.csv")][::20] == ["0", "50", "100"]
 
 

@@ -69,7 +69,7 @@ def test_labels_that_get_escaped_text_are_rich_text(request: pytest.FixtureReque
     [
         ("LesionSegmentation", {"model", "settingsOf"}),
         ("MetastasisOutcome", {"model", "lesionPart"}),
-        ("AttentionExplain", {"model", "lesionPart", "filledFrom", "method", "surface", "device"}),
+        ("AttentionExplain", {"model", "lesionPart", "filledFrom", "method", "target", "surface", "device"}),
     ],
 )
 def test_every_bound_name_is_a_parameter_and_every_setting_is_bound(
