@@ -18,6 +18,7 @@ SPACING_MM = 3.0
 _DEEP_SHARE = 0.4
 _FOREGROUND = 0.05
 _HEAD_LEVEL = 0.25
+_EMPTY_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def make_preview(
     grid = reference_grid.with_spacing([SPACING_MM] * 3)
     channels = {}
     for role, volume in volumes.items():
-        array = resample(volume, grid, transform=(transforms or {}).get(role)).array
+        array = resample(_brightness(volume), grid, transform=(transforms or {}).get(role)).array
         bright = array[array > _FOREGROUND * np.percentile(array, 99.5)]
         if bright.size == 0:
             return Unseen(role)
@@ -67,6 +68,17 @@ def make_preview(
     if deep.sum() < 100:
         return Unseen(reference)
     return Preview(grid, channels, head, deep, own_head)
+
+
+def _brightness(volume: Volume) -> Volume:
+    """Return z-scores of a brain cut out of its head, which lie around the 0 of the outside, lifted above it.
+
+    Else only the brighter half of the brain would be taken for a head. Other images are returned as they are.
+    """
+    lowest, outside = volume.array.min(), volume.array == 0
+    if lowest >= 0 or np.mean(outside) < _EMPTY_SHARE:
+        return volume
+    return volume.with_array(np.where(outside, 0.0, volume.array - lowest).astype(np.float32))
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from dicom_files import write_series
 from LesionLensLib.errors import UserError
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_transform, read_volume
+from LesionLensLib.images.resample import resample
 from LesionLensLib.inputs import Finding, check_inputs, raise_on_error
 from LesionLensLib.inputs.check_roles import check_roles
 from LesionLensLib.phantom import HeadPhantom, make_head_phantom
@@ -153,6 +154,18 @@ def test_channels_that_lie_elsewhere_are_an_error_unless_a_transform_brings_them
 
 def test_heads_that_lie_beside_each_other_are_a_warning(phantom: HeadPhantom) -> None:
     assert "heads-apart" in codes(check({**phantom.channels, "T1": shifted(phantom.T1, 80.0)}), "warning")
+
+
+def test_z_scores_of_a_stripped_brain_lie_in_one_place(phantom: HeadPhantom) -> None:
+    """Half of their voxels are below the 0 around the brain."""
+    scores = {}
+    for role, volume in phantom.channels.items():
+        brain = resample(phantom.brain, volume.grid, "nearest").array > 0
+        values = volume.array.astype(np.float32)
+        scores[role] = volume.with_array(np.where(brain, (values - values[brain].mean()) / values[brain].std(), 0))
+    assert "heads-apart" not in codes(check(scores))
+    moved = {**scores, "T1": shifted(scores["T1"], 60.0)}
+    assert "heads-apart" in codes(check(moved))
 
 
 def test_a_channel_that_covers_a_third_is_a_warning(phantom: HeadPhantom) -> None:
