@@ -183,6 +183,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/predict.py
   LesionLensLib/inference/prediction.py
   LesionLensLib/inference/prepared_channels.py
+  LesionLensLib/inference/quick_estimate.py
   LesionLensLib/inference/region.py
   LesionLensLib/inference/segment.py
   LesionLensLib/inference/segmentation_case.py

@@ -107,8 +107,9 @@ class CaseJob:
 class SegmentJob(CaseJob):
     """What `lesionlens segment` shall do; volumes in ml, the threshold a probability.
 
-    Where `threshold` or `min_volume_ml` is None the model card's value is used. Raises `UserError` as `CaseJob`, and
-    for a threshold outside 0..1 and a negative volume.
+    Where `threshold` or `min_volume_ml` is None the model card's value is used. With `quick_estimate` a network that
+    measures the lesion load stands beside what was measured, where it is installed. Raises `UserError` as `CaseJob`,
+    and for a threshold outside 0..1 and a negative volume.
     """
 
     kind: ClassVar[str] = "segment"
@@ -117,11 +118,14 @@ class SegmentJob(CaseJob):
     brain_mask: str | None = None
     threshold: float | None = None
     min_volume_ml: float | None = None
+    quick_estimate: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.brain_mask is not None:
             _check_text("brain_mask", self.brain_mask)
+        if not isinstance(self.quick_estimate, bool):
+            raise UserError("The job's quick estimate must be true or false.", "Correct the job file.")
         if self.threshold is not None and not _is_number_in(self.threshold, 0.0, 1.0):
             raise UserError(
                 f"The threshold {self.threshold} is not a probability.", "Give a number from 0 to 1, for example 0.5."

@@ -49,6 +49,8 @@ def run_job(job: CaseJob, progress: Progress, progress_mode: str) -> int:
 def results_table(folder: Path, report: dict[str, Any]) -> str:
     """Return what came out and where, as lines of text; nested values are for the report."""
     rows = [(name.replace("_", " "), _value(value)) for name, value in report["result"].items() if _is_shown(value)]
+    estimate = report["result"].get("quick_estimate")
+    rows += [] if estimate is None else [("quick estimate", estimate["text"])]
     rows += [(Path(entry["path"]).name, str(folder / entry["path"])) for entry in report["outputs"]]
     rows.append(("report.json", str(folder / "report.json")))
     width = max(len(name) for name, _ in rows)

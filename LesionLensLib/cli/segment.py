@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="probability from which a voxel counts as lesion (default: the card's)")  # fmt: skip
     parser.add_argument("--min-volume-ml", type=float, metavar="V", dest="min_volume_ml",
                         help="drop lesions smaller than this (default: the card's)")  # fmt: skip
+    parser.add_argument("--no-quick-estimate", action="store_false", dest="quick_estimate",
+                        help="do not put the estimate of vgg-lesion-load beside the measured volume")  # fmt: skip
 
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
@@ -39,6 +41,7 @@ def job_of(options: argparse.Namespace) -> SegmentJob:
         register=options.register,
         threshold=options.threshold,
         min_volume_ml=options.min_volume_ml,
+        quick_estimate=options.quick_estimate,
         device=options.device,
         seed=options.seed,
         overwrite=options.overwrite,

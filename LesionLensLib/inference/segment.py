@@ -24,9 +24,11 @@ from LesionLensLib.inference.case import (
 )
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import make_deterministic
+from LesionLensLib.inference.hemispheres import SideLoads, brain_centre_ras, side_loads
 from LesionLensLib.inference.job_report import Told, finish_job
 from LesionLensLib.inference.ladder import run_with_ladder
 from LesionLensLib.inference.lesions import Lesion, find_lesions, write_lesions_csv
+from LesionLensLib.inference.quick_estimate import QuickEstimate, quick_estimate, sides_record
 from LesionLensLib.inference.segmentation_case import (
     SegmentationRun,
     begin_segmentation_run,
@@ -41,7 +43,7 @@ from LesionLensLib.results import ResultFolder, speaking_of_disk
 
 # At what share of the whole job each phase begins, from runs of a native case on two cores.
 PHASES = {"model": 0.0, "read": 0.03, "register": 0.1, "check": 0.15, "brain": 0.2, "prepare": 0.3,
-          "network": 0.38, "measure": 0.85, "write": 0.9, "scene": 0.95}  # fmt: skip
+          "network": 0.38, "measure": 0.85, "estimate": 0.88, "write": 0.9, "scene": 0.95}  # fmt: skip
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 PROBABILITY_FILE = "probability.nrrd"
 BRAIN_FILE = "brain.nrrd"
@@ -59,6 +61,8 @@ class Outcome:
     findings: tuple[Finding, ...]
     ladder: tuple[str, ...]
     settings: dict[str, Any]
+    sides: SideLoads
+    estimate: QuickEstimate | None
 
 
 def run_segment(job: SegmentJob, progress: Progress) -> dict[str, Any]:
@@ -90,12 +94,18 @@ def _segment_into(folder: Path, job: SegmentJob, card: ModelCard, clock: PhaseCl
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         _write_outcome(folder, outcome, card)
         write_registrations(folder, case)
-    result = {
+    told = Told(outcome.settings, outcome.ladder, findings, _result_of(outcome))
+    return finish_job(folder, job, run, case, told, job.brain_mask)
+
+
+def _result_of(outcome: Outcome) -> dict[str, Any]:
+    estimate = outcome.estimate
+    return {
         "lesion_count": len(outcome.lesions),
         "lesion_volume_ml": round(sum(lesion.volume_ml for lesion in outcome.lesions), 6),
+        "sides": sides_record(outcome.sides),
+        **({} if estimate is None else {"quick_estimate": estimate.to_dict(outcome.sides)}),
     }
-    told = Told(outcome.settings, outcome.ladder, findings, result)
-    return finish_job(folder, job, run, case, told, job.brain_mask)
 
 
 def _find_lesions_in(case: Case, run: SegmentationRun, job: SegmentJob) -> Outcome:
@@ -113,7 +123,13 @@ def _find_lesions_in(case: Case, run: SegmentationRun, job: SegmentJob) -> Outco
     with clock.phase("measure", "measuring the lesions"):
         native = prepared.on_reference(probability, reference)
         labels, lesions = threshold_lesions(native, run.card, job.threshold, job.min_volume_ml)
-        outline = resample(Volume(prepared.inside.astype(np.uint8), prepared.grid), reference.grid, "nearest")
+        brain = Volume(prepared.inside.astype(np.uint8), prepared.grid)
+        outline = resample(brain, reference.grid, "nearest")
+        found = labels.with_array((labels.array != 0).astype(np.uint8))
+        sides = side_loads(found, float(brain_centre_ras(brain)[0]))
+    with clock.phase("estimate", "estimating the lesion load"):
+        estimate, doubts = quick_estimate(case, brain) if job.quick_estimate else (None, ())
+        run.warn(doubts)
     settings = {
         "threshold": run.card.threshold if job.threshold is None else job.threshold,
         "min_volume_ml": run.card.min_volume_ml if job.min_volume_ml is None else job.min_volume_ml,
@@ -123,7 +139,8 @@ def _find_lesions_in(case: Case, run: SegmentationRun, job: SegmentJob) -> Outco
         "network_grid": prepared.grid.to_dict(),
         "device_reason": run.device.reason,
     }
-    return Outcome(labels, native, outline, lesions, prepared.findings, steps, settings)
+    findings = (*prepared.findings, *doubts)
+    return Outcome(labels, native, outline, lesions, findings, steps, settings, sides, estimate)
 
 
 def threshold_lesions(

@@ -32,6 +32,9 @@ class SegmentationParts(PanelParts):
         showLesions(self.ui.lesionTable, result.table if result else None)
         for widget in (self.ui.lesionTable, self.ui.explainButton):
             widget.visible = result is not None
+        estimate = result.report["result"].get("quick_estimate") if result else None
+        self.ui.estimateLabel.text = estimate["text"] if estimate else ""
+        self.ui.estimateLabel.visible = estimate is not None
         if result is None:
             self.ui.summaryLabel.text = _("No result yet.")
             self.showNoWarnings()

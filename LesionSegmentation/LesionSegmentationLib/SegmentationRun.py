@@ -17,7 +17,7 @@ class RunSettings:
     """How a segmentation is made; None takes the model card's value.
 
     `brainMask` is a segmentation or label map node, `minVolumeMl` the volume below which lesions are dropped,
-    `device` is `auto`, `cpu`, `cuda` or `cuda:N`.
+    `device` is `auto`, `cpu`, `cuda` or `cuda:N`. `quickEstimate` puts what vgg-lesion-load says beside the volume.
     """
 
     brainMask: Any = None
@@ -27,6 +27,7 @@ class RunSettings:
     device: str = "auto"
     seed: int = 0
     lean: bool = False
+    quickEstimate: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class SegmentationRun(PanelRun):
             device=settings.device,
             seed=settings.seed,
             lean=settings.lean,
+            quick_estimate=settings.quickEstimate,
         )
 
     def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
