@@ -247,6 +247,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/outcome_card.py
   LesionLensLib/panel/ChannelRows.py
   LesionLensLib/panel/ChoiceList.py
+  LesionLensLib/panel/DicomObjects.py
   LesionLensLib/panel/Explaining.py
   LesionLensLib/panel/InputChecks.py
   LesionLensLib/panel/Installation.py
@@ -260,6 +261,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/ParameterBinding.py
   LesionLensLib/panel/SampleNodes.py
   LesionLensLib/panel/SampleSources.py
+  LesionLensLib/panel/StudyFolder.py
   LesionLensLib/panel/Tables.py
   LesionLensLib/panel/__init__.py
   LesionLensLib/phantom/__init__.py
@@ -475,6 +477,8 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
   Resources/SampleData/cases.json
+  Resources/Screenshots/explanation.png
+  Resources/Screenshots/outcome.png
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

@@ -78,6 +78,7 @@ class AttentionExplainParameterNode:
     regions: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     device: str = "auto"
     registerChannels: bool = False
+    dicomObjects: bool = False
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
 
 
@@ -169,7 +170,8 @@ class AttentionExplainLogic(ScriptedLoadableModuleLogic):
         point list node, `lesionPart` the id of its segment or control point, which may be left out where there is only
         one; a segmentation model needs none and then explains all lesions that it finds. Settings: sizeMm, strideMm,
         perChannel, checks (of how far the map can be believed), surface ("lesion", "lesion+5mm", "brain", "none"),
-        regions (node), target, brainMask (node), registerChannels, device, seed, lean; None takes the method's own
+        regions (node), target, brainMask (node), registerChannels, device, seed, lean, dicom (also put DICOM
+        objects into the database); None takes the method's own
         value. The numbers are those of the command line. Raises `UserError`, `EnvironmentFault` or `InternalFault`
         with a message and a remedy.
         """

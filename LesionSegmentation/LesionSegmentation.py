@@ -92,6 +92,7 @@ class LesionSegmentationParameterNode:
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     minVolumeMl: Annotated[float, WithinRange(0.0, 100.0)] = 0.0
     registerChannels: bool = False
+    dicomObjects: bool = False
 
 
 class LesionSegmentationWidget(ScriptedLoadableModuleWidget):
@@ -170,8 +171,8 @@ class LesionSegmentationLogic(ScriptedLoadableModuleLogic):
 
         `inputs` are volume nodes by role, `model` an id or the path of a model folder, `segmentation` the node that
         receives the lesions (None makes one). Settings: brainMask (node), registerChannels, threshold, minVolumeMl,
-        device, seed, lean, quickEstimate; None takes what the model card recommends. The numbers are those of the
-        command line.
+        device, seed, lean, quickEstimate, dicom (also put DICOM objects into the database); None takes what the model
+        card recommends. The numbers are those of the command line.
         Raises `UserError`, `EnvironmentFault` or `InternalFault` with a message and a remedy.
         """
         run = self._newRun(inputs, model, segmentation, settings)

@@ -73,6 +73,7 @@ class MetastasisOutcomeParameterNode:
     brainMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     device: Device = Device.AUTOMATIC
     registerChannels: bool = False
+    dicomObjects: bool = False
 
 
 class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget):
@@ -154,7 +155,8 @@ class MetastasisOutcomeLogic(ScriptedLoadableModuleLogic):
 
         `inputs` are volume nodes by role, `model` an id or the path of a model folder. `lesion` is a segmentation or a
         point list node, `lesionPart` the id of its segment or control point, which may be left out where there is only
-        one. Settings: brainMask (node), registerChannels, device, seed, lean. The numbers are those of the command
+        one. Settings: brainMask (node), registerChannels, device, seed, lean, dicom (also put DICOM objects into the
+        database). The numbers are those of the command
         line. Raises `UserError`, `EnvironmentFault` or `InternalFault` with a message and a remedy.
         """
         run = self._newRun(inputs, model, lesion, lesionPart, settings)

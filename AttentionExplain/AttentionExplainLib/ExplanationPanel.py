@@ -143,6 +143,7 @@ class ExplanationPanel(ModulePanel):
             regions=node.regions,
             brainMask=node.brainMask,
             registerChannels=node.registerChannels,
+            dicom=node.dicomObjects,
             device=node.device,
         )
 

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from LesionLensLib.catalogue import find_card
 from LesionLensLib.jobs import ExplainJob
+from LesionLensLib.panel.DicomObjects import dicomJobFields, keepObjects
 from LesionLensLib.panel.InputChecks import unusableMask
 from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, placeOf, whyPlaceNotReady
@@ -22,7 +23,7 @@ class RunSettings:
     `sizeMm` and `strideMm` are the cubes of an occlusion, `checks` tell how far the map can be believed, `surface` is
     `lesion`, `lesion+Nmm`, `brain` or `none`, `target` the output of a model that has several. `brainMask` and
     `regions` are segmentation or label map nodes; without regions the map is summed up in shells around the lesion.
-    `device` is `auto`, `cpu`, `cuda` or `cuda:N`.
+    `device` is `auto`, `cpu`, `cuda` or `cuda:N`. With `dicom` the result also goes into the DICOM database.
     """
 
     sizeMm: float | None = None
@@ -34,6 +35,7 @@ class RunSettings:
     regions: Any = None
     brainMask: Any = None
     registerChannels: bool = False
+    dicom: bool = False
     device: str = "auto"
     seed: int = 0
     lean: bool = False
@@ -44,7 +46,8 @@ class Result:
     """What an explanation left in the scene, its report as a dictionary, and what the user should know.
 
     `maps` are the map and those of single channels, `surface` the coloured surface, `regions` the table of regions,
-    both None where there is none; `folderItem` is the folder of all nodes in the subject hierarchy.
+    both None where there is none; `folderItem` is the folder of all nodes in the subject hierarchy. `dicom` are the
+    SOPInstanceUIDs of the objects in the DICOM database.
     """
 
     report: dict
@@ -56,6 +59,7 @@ class Result:
     regions: Any = None
     segmentation: Any = None
     warnings: tuple = ()
+    dicom: tuple = ()
 
     @property
     def text(self) -> str:
@@ -142,6 +146,7 @@ class ExplanationRun(PanelRun):
             device=settings.device,
             seed=settings.seed,
             lean=settings.lean,
+            **dicomJobFields(settings.dicom, reference, card.reference_role),
             **({} if place is None else place.writeInto(folder, reference)),
         )
 
@@ -156,7 +161,7 @@ class ExplanationRun(PanelRun):
         surface = next((node for node in nodes.others if node.IsA("vtkMRMLModelNode")), None)
         return Result(
             report, nodes.report, nodes.folder_item, nodes.reference, maps, surface, nodes.table, nodes.segmentation,
-            warnings,
+            warnings, keepObjects(folder),
         )  # fmt: skip
 
     def _placeOf(self, card: Any) -> LesionPlace | None:

@@ -1,8 +1,10 @@
 """The life of a module's panel: it follows the scene and its parameter node, and starts and stops the work."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
@@ -77,6 +79,7 @@ class ModulePanel(VTKObservationMixin):
         ui = self.ui
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
         ui.acceptSuggestionsButton.connect("clicked(bool)", self.parts.rows.acceptSuggestions)
+        ui.studyButton.connect("clicked(bool)", self.onStudyFolder)
         ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
         ui.installButton.connect("clicked(bool)", self.onInstall)
         ui.modelFolderEdit.connect("currentPathChanged(QString)", self.onOwnModelFolder)
@@ -126,6 +129,30 @@ class ModulePanel(VTKObservationMixin):
                 self._result = None
                 self.parts.showStart()
                 self.startWork(self._callbacks())
+            self._refresh()
+        except LesionLensError as error:
+            self.onFailed(error)
+
+    def onStudyFolder(self) -> None:
+        """Ask for the folder of a DICOM study and fill the rows from it."""
+        folder = qt.QFileDialog.getExistingDirectory(self.ui.studyButton, _("Folder of a DICOM study"))
+        if folder:
+            self.loadStudy(Path(str(folder)))
+
+    def loadStudy(self, folder: Path) -> None:
+        """Load the series of a DICOM study that fit the rows, and say what is unclear about the others."""
+        from LesionLensLib.panel.StudyFolder import loadStudy  # brings SimpleITK: an opening panel must not wait for it
+
+        card = self.parts.card(self._parameterNode.model) if self._parameterNode else None
+        if card is None:
+            return
+        self.parts.forgetWarnings()
+        try:
+            with slicer.util.WaitCursor():
+                nodes, problems = loadStudy(folder, self.parts.imagesOf(card))
+            self.parts.rows.choose(nodes)
+            for problem in problems:
+                self.parts.showWarning(problem)
             self._refresh()
         except LesionLensError as error:
             self.onFailed(error)

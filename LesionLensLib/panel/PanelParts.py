@@ -13,6 +13,7 @@ from LesionLensLib.errors import Cancelled, LesionLensError
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
+from LesionLensLib.panel.DicomObjects import OBJECTS_FOLDER
 from LesionLensLib.panel.InputChecks import imageFindings, suggestedRole
 from LesionLensLib.panel.Installation import askAndInstall, isUnfinished, missingPackages
 from LesionLensLib.panel.ModelAbout import ModelAbout
@@ -213,6 +214,13 @@ class PanelParts:
         """Say that the work ended well and how long it took."""
         seconds = sum(report["timing"].values())
         self._outcome = html.escape(_("Done in {seconds:.0f} s.").format(seconds=seconds))
+        if any(output["path"].startswith(f"{OBJECTS_FOLDER}/") for output in report["outputs"]):
+            self._outcome += " " + html.escape(_("The results are in the DICOM database too."))
+
+    def forgetWarnings(self) -> None:
+        """Clear the line of warnings."""
+        self._warnings = []
+        self.showNoWarnings()
 
     def showNoWarnings(self) -> None:
         """Hide the line of warnings unless there are some."""

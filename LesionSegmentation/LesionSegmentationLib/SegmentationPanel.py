@@ -54,6 +54,7 @@ class SegmentationPanel(ModulePanel):
             **callbacks,
             brainMask=node.brainMask,
             registerChannels=node.registerChannels,
+            dicom=node.dicomObjects,
             threshold=None if node.threshold == card.threshold else node.threshold,
             minVolumeMl=None if node.minVolumeMl == card.min_volume_ml else node.minVolumeMl,
             device=node.device.value,

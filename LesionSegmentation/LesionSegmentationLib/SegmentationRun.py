@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from LesionLensLib.catalogue import find_card
 from LesionLensLib.jobs import SegmentJob
-from LesionLensLib.panel.NodeFiles import writeBrainMask, writeImages
+from LesionLensLib.panel.DicomObjects import dicomJobFields, keepObjects
+from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
 from LesionLensLib.scene.provenance import remember_masks
 from LesionLensLib.scene.segmentation import show_result
@@ -17,11 +19,13 @@ class RunSettings:
     """How a segmentation is made; None takes the model card's value.
 
     `brainMask` is a segmentation or label map node, `minVolumeMl` the volume below which lesions are dropped,
-    `device` is `auto`, `cpu`, `cuda` or `cuda:N`. `quickEstimate` puts what vgg-lesion-load says beside the volume.
+    `device` is `auto`, `cpu`, `cuda` or `cuda:N`. With `dicom` the result also goes into the DICOM database.
+    `quickEstimate` puts what vgg-lesion-load says beside the measured volume.
     """
 
     brainMask: Any = None
     registerChannels: bool = False
+    dicom: bool = False
     threshold: float | None = None
     minVolumeMl: float | None = None
     device: str = "auto"
@@ -32,7 +36,10 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """What a segmentation left in the scene, its report as a dictionary, and what the user should know."""
+    """What a segmentation left in the scene, its report as a dictionary, and what the user should know.
+
+    `dicom` are the SOPInstanceUIDs of its objects in the DICOM database.
+    """
 
     segmentation: Any
     probability: Any
@@ -40,6 +47,7 @@ class Result:
     report: dict
     reportNode: Any
     warnings: tuple = ()
+    dicom: tuple = ()
 
 
 class SegmentationRun(PanelRun):
@@ -59,7 +67,8 @@ class SegmentationRun(PanelRun):
 
     def writeJob(self, folder: Path) -> SegmentJob:
         """Write the images and the brain mask."""
-        settings = self.settings
+        settings, card = self.settings, find_card(self.model)
+        dicom = dicomJobFields(settings.dicom, referenceImage(self.inputs, card), card.reference_role)
         return SegmentJob(
             inputs=writeImages(self.inputs, folder),
             output=str(folder / "result"),
@@ -72,6 +81,7 @@ class SegmentationRun(PanelRun):
             seed=settings.seed,
             lean=settings.lean,
             quick_estimate=settings.quickEstimate,
+            **dicom,
         )
 
     def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
@@ -81,4 +91,5 @@ class SegmentationRun(PanelRun):
         if self.segmentation is not None:
             moveSegments(nodes, self.segmentation)
         segmentation = self.segmentation or nodes.segmentation
-        return Result(segmentation, nodes.probability, nodes.table, report, nodes.report, warnings)
+        dicom = keepObjects(folder)
+        return Result(segmentation, nodes.probability, nodes.table, report, nodes.report, warnings, dicom)

@@ -55,6 +55,7 @@ class PredictionPanel(ModulePanel):
             **callbacks,
             brainMask=node.brainMask,
             registerChannels=node.registerChannels,
+            dicom=node.dicomObjects,
             device=node.device.value,
         )
 

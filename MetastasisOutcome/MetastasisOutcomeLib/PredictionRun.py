@@ -7,6 +7,7 @@ from typing import Any
 from LesionLensLib.catalogue import find_card
 from LesionLensLib.inference.training_risks import TrainingRisks, training_risks
 from LesionLensLib.jobs import PredictJob
+from LesionLensLib.panel.DicomObjects import dicomJobFields, keepObjects
 from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, whyPlaceNotReady
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
@@ -20,11 +21,12 @@ class RunSettings:
     """How a prediction is made.
 
     `brainMask` is a segmentation or label map node, for models of the brain; `device` is `auto`, `cpu`, `cuda` or
-    `cuda:N`.
+    `cuda:N`. With `dicom` the result also goes into the DICOM database.
     """
 
     brainMask: Any = None
     registerChannels: bool = False
+    dicom: bool = False
     device: str = "auto"
     seed: int = 0
     lean: bool = False
@@ -35,7 +37,8 @@ class Result:
     """What a prediction left in the scene, its report as a dictionary, and what the user should know.
 
     `folderItem` is the folder of all nodes in the subject hierarchy; `segmentation` is None where the network outlines
-    nothing. The numbers are those of the largest lesion, `lesions` has them for each.
+    nothing. The numbers are those of the largest lesion, `lesions` has them for each. `dicom` are the SOPInstanceUIDs
+    of the objects in the DICOM database.
     """
 
     report: dict
@@ -45,6 +48,7 @@ class Result:
     reference: Any
     segmentation: Any = None
     warnings: tuple = ()
+    dicom: tuple = ()
 
     @property
     def text(self) -> str:
@@ -102,6 +106,7 @@ class PredictionRun(PanelRun):
             device=settings.device,
             seed=settings.seed,
             lean=settings.lean,
+            **dicomJobFields(settings.dicom, reference, card.reference_role),
             **self.place.writeInto(folder, reference),
         )
 
@@ -114,4 +119,7 @@ class PredictionRun(PanelRun):
             nodes = show_prediction(folder, self.inputs)
             chart = add_risk_plot(nodes, report, self._training)
         remember_masks(nodes.report, self.place.node, self.place.partId, self.settings.brainMask)
-        return Result(report, nodes.report, chart, nodes.folder_item, nodes.reference, nodes.segmentation, warnings)
+        return Result(
+            report, nodes.report, chart, nodes.folder_item, nodes.reference, nodes.segmentation, warnings,
+            keepObjects(folder),
+        )  # fmt: skip
