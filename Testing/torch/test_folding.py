@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from LesionLensLib.catalogue import find_card
 from LesionLensLib.inference.folding import fold_batch_norms, fold_networks
-from LesionLensLib.inference.outcome_network import OutcomeNetworks
+from LesionLensLib.inference.outcome_network import OutcomeNetworks, load_outcome_networks
+from LesionLensLib.inference.outcome_pass import ask_networks
 from LesionLensLib.networks.chmfl_variants import build_chmfl
 from LesionLensLib.networks.resnet3d import ResNet3d
 
@@ -56,3 +58,24 @@ def test_every_network_of_an_ensemble_is_folded() -> None:
     x = torch.randn(1, 2, 8, 8, 8)
     with torch.inference_mode():
         assert torch.allclose(resnet(x), networks.folds[1][0](x), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"), [("chmfl-sarcoma", (1, 2, 24, 16, 40)), ("attention-resnet-brainmet", (1, 3, 16, 48, 32))]
+)
+def test_the_shipped_networks_answer_alike_as_trained_and_as_they_run(model: str, shape: tuple[int, ...]) -> None:
+    """Logits, outlines and the features that typicality compares; a probability moves by a quarter of its logit."""
+    networks = load_outcome_networks(find_card(model))
+    assert len(networks.folds) >= 4
+    fast = fold_networks(networks)
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(4)) * 2 - 0.5
+    pairs = [(networks.final, fast.final, True), (networks.folds[0], fast.folds[0], False)]
+    for trained, running, outline in pairs:
+        plain, folded = (ask_networks(each, x, views=2, outline=outline, at_once=1) for each in (trained, running))
+        assert folded.logit == pytest.approx(plain.logit, abs=1e-4)
+        assert plain.features is not None
+        assert folded.features == pytest.approx(plain.features, abs=1e-4, rel=1e-4)
+        assert (plain.tumour is None) == (folded.tumour is None)
+        if plain.tumour is not None:
+            assert plain.tumour.std() > 1e-3
+            assert folded.tumour == pytest.approx(plain.tumour, abs=1e-4)
