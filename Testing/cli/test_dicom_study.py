@@ -14,7 +14,8 @@ import pydicom
 import pytest
 from case_files import ROLES, Call, CaseFiles, check_said, hashes
 from dicom_files import write_series
-from dicom_results import report_by_dcmqi, segments_by_dcmqi
+from dicom_results import map_by_dcmqi, report_by_dcmqi, segments_by_dcmqi
+from predict_files import PredictFiles
 
 from LesionLensLib.cli.main import main
 from LesionLensLib.images.read import read_volume
@@ -149,3 +150,31 @@ def test_without_highdicom_the_wish_for_dicom_tells_how_to_install_it(
     said = capfd.readouterr().err
     check_said(said, "highdicom, which is not installed")
     assert "pip install 'lesionlens[dicom]'" in said
+
+
+def test_predictions_and_explanations_become_objects_of_the_study_of_the_ct(
+    predict_files: PredictFiles, tmp_path: Path
+) -> None:
+    ct = predict_files.volumes["CT"]
+    series = write_series(Volume(np.round(ct.array).astype(np.int16), ct.grid), tmp_path / "ct", description="CT")
+    for path in series.iterdir():
+        data = pydicom.dcmread(path)
+        data.Modality = "CT"
+        data.save_as(path)
+    call = predict_files.call().with_input("CT", series).plus("--dicom")
+    assert main(call.arguments()) == 0
+    result = report_of(call.output)["result"]
+    (group,) = report_by_dcmqi(call.output / "dicom" / "report.dcm", tmp_path / "r")["Measurements"]
+    values = [float(item["value"]) for item in group["measurementItems"]]
+    assert result["probability"] in values
+    assert result["tumour_volume_ml"] in values
+    outline = read_volume(call.output / "segmentation.seg.nrrd")
+    (tumour,), _ = segments_by_dcmqi(call.output / "dicom" / "segmentation.dcm", tmp_path / "s")
+    np.testing.assert_array_equal(resample(tumour, outline.grid, "nearest").array != 0, outline.array != 0)
+    explain = [*replace(call, output=tmp_path / "why").arguments(), "--method=gradcam", "--surface=none", "--no-checks"]
+    assert main(["explain", *explain[1:]]) == 0
+    ours = read_volume(tmp_path / "why" / "map.nrrd")
+    shown, described = map_by_dcmqi(tmp_path / "why" / "dicom" / "map.dcm", tmp_path / "m")
+    np.testing.assert_array_equal(resample(shown, ours.grid, "nearest").array.astype(np.float32), ours.array)
+    assert described["QuantityValueCode"]["CodeMeaning"] == "Gradient-weighted class activation"
+    assert sorted(path.name for path in (tmp_path / "why" / "dicom").iterdir()) == ["lesion.dcm", "map.dcm"]

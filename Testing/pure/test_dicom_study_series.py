@@ -1,4 +1,4 @@
-"""The series of a study folder are grouped, named and matched with the channels of a model; doubt becomes a question."""
+"""The series of a study folder are grouped, named, and matched with the channels of a model; doubt is a question."""
 
 from __future__ import annotations
 
