@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NoReturn
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.outcome.outcomes import Floats
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from LesionLensLib.outcome.outcomes import Floats
 
 Method = Literal["none", "temperature", "platt"]
 METHODS: tuple[Method, ...] = ("none", "temperature", "platt")
@@ -42,6 +43,8 @@ class Calibration:
 
     def logit(self, logits: ArrayLike) -> Floats:
         """Return calibrated logits of the network's `logits`, any shape."""
+        import numpy as np  # not at the top: `lesionlens models` reads every card and computes nothing
+
         calibrated: Floats = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
         return calibrated
 
@@ -54,6 +57,8 @@ class Calibration:
 
     def variance(self, logits: ArrayLike) -> Floats:
         """Return how uncertain slope and intercept make the calibrated logits (variance), any shape."""
+        import numpy as np
+
         z = np.asarray(logits, dtype=np.float64)
         slope, both, intercept = self.covariance
         variance: Floats = np.maximum(slope * z**2 + 2 * both * z + intercept, 0.0)
@@ -85,6 +90,7 @@ class Calibration:
 
 def logit_of(probabilities: ArrayLike) -> Floats:
     """Return log(p / (1 - p)); 0 and 1, which float32 softmax does give, become the logits of 1e-7 from the end."""
+    import numpy as np
     from scipy import special
 
     logits: Floats = special.logit(np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7))

@@ -33,9 +33,10 @@ def test_help_names_every_command_that_works_and_no_other(capsys: pytest.Capture
     assert "cohort" not in text
 
 
-def test_help_imports_nothing_that_takes_long() -> None:
+@pytest.mark.parametrize("command", ["--help", "models"])
+def test_help_and_the_list_of_models_import_nothing_that_takes_long(command: str) -> None:
     """Timed on a busy machine this once failed; what costs the time are these three."""
-    script = "import sys; sys.argv[1:] = ['--help']\nfrom LesionLensLib.cli.main import main\n"
+    script = f"import sys; sys.argv[1:] = ['{command}']\nfrom LesionLensLib.cli.main import main\n"
     script += "try: main()\nexcept SystemExit: pass\nprint(sorted({'torch', 'SimpleITK', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert done.stdout.strip().endswith("[]")
