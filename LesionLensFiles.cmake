@@ -122,6 +122,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/images/__init__.py
   LesionLensLib/images/contours.py
   LesionLensLib/images/dicom_headers.py
+  LesionLensLib/images/dicom_seg.py
   LesionLensLib/images/dicom_series.py
   LesionLensLib/images/dicom_stack.py
   LesionLensLib/images/dicom_study.py
@@ -479,6 +480,8 @@ set(LESIONLENS_RESOURCES
   Resources/SampleData/cases.json
   Resources/Screenshots/explanation.png
   Resources/Screenshots/outcome.png
+  Resources/Screenshots/panel-outcome.png
+  Resources/Screenshots/panel-segmentation.png
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json

@@ -36,15 +36,19 @@ def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volu
 def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
     """Return the mask at `path` as 0 and 1 (uint8) on the grid it was drawn on; contours on that of `reference`.
 
-    An image file gives its voxels other than 0. A DICOM file or folder is taken for an RT structure set, of which `roi`
-    names the region, else the tumour is found by name. Raises `UserError` for an image that is no mask and an empty
-    mask; the structure set as in `roi_mask`.
+    An image file gives its voxels other than 0, a DICOM segmentation all its segments. Another DICOM file or folder is
+    taken for an RT structure set, of which `roi` names the region, else the tumour is found by name. Raises `UserError`
+    for an image that is no mask and an empty mask; the structure set as in `roi_mask`.
     """
     path = Path(path)
     if path.is_dir() or (path.is_file() and known_suffix(path) is None):
         # pydicom takes 0.2 s to import and most masks come as image files.
+        from LesionLensLib.images.dicom_seg import find_dicom_seg
         from LesionLensLib.images.rtstruct import find_roi, find_tumour_roi, read_structure_set, roi_mask
 
+        segmentation = find_dicom_seg(path)
+        if segmentation is not None:
+            return _drawn_segments(segmentation, reference)
         structures = read_structure_set(path)
         return roi_mask(structures, find_roi(structures, roi) if roi else find_tumour_roi(structures), reference)
     image = read_volume(path)
@@ -61,6 +65,24 @@ def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volum
     if not binary.array.any():
         raise UserError(f"The mask {path.name} is empty.", "Give a mask that marks the lesion with 1.")
     return binary
+
+
+def _drawn_segments(path: Path, reference: Volume) -> Volume:
+    """Read a DICOM segmentation of the frame of `reference`, with empty slices around those that are stored."""
+    from LesionLensLib.images.dicom_seg import read_dicom_seg
+
+    mask = read_dicom_seg(path)
+    frame = reference.header.get("frame_hash", "")
+    if frame and mask.header.get("frame_hash", frame) != frame:
+        raise UserError(
+            f"The segmentation {path.name} was drawn in another frame of reference than the image has.",
+            "Give the image on which it was drawn, or one of the same examination.",
+        )
+    if not mask.array.any():
+        raise UserError(f"The segmentation {path.name} is empty.", "Give one that marks the lesion.")
+    i, j, k = mask.grid.size
+    grid = mask.grid.cropped((0, 0, -ROOM_VOXELS), (i, j, k + 2 * ROOM_VOXELS))
+    return Volume(np.pad(mask.array, ((ROOM_VOXELS, ROOM_VOXELS), (0, 0), (0, 0))), grid, mask.header)
 
 
 def split_lesions(mask: Volume, min_volume_ml: float = 0.0) -> tuple[Volume, ...]:
