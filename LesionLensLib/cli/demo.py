@@ -1,4 +1,4 @@
-"""`make demo`: segment and predict, each on a real case where there is one, else on the project's own phantom."""
+"""`make demo`: segment, predict and explain, on real cases where there are some, else on the project's own phantoms."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ ROLES = ("T1", "T2", "FLAIR")
 OUTCOME_ROLES = ("PET", "CT")
 OUTCOME_MODEL = "chmfl-sarcoma"
 PHANTOM_SEED = 0
+# Cubes of the usual 8 mm would show more and take twice as long.
+CUBE_MM = 12
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,18 @@ class DemoCase:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration and print tables of results; returns the exit code of the first step that fails."""
-    parser = argparse.ArgumentParser(prog="make demo", description="Segment a case, predict another, draw the scenes.")
+    description = "Segment a case, predict the outcome of another and explain that answer, with scenes and pictures."
+    parser = argparse.ArgumentParser(prog="make demo", description=description)
     parser.add_argument("--data", type=Path, help="folder with real cases; without it the phantom is used")
     parser.add_argument("--case", default="lj_p07", help="which real case (default: lj_p07)")
     parser.add_argument("--output", type=Path, default=Path("demo"), help="where to write (default: demo)")
     options = parser.parse_args(arguments)
     code = segment_case(find_real_case(options.data, options.case), options.output)
+    if code == 0 and not any(card.id == OUTCOME_MODEL and card.weights_path.is_file() for card in list_cards()):
+        print(f"The outcome is left out: the weights of {OUTCOME_MODEL} are not part of this copy.")
+        return code
     if code == 0:
-        code = predict_case(options.data, options.output)
-    if code == 0:
-        print("This version ends here: explain comes next.")
+        code = predict_and_explain(options.data, options.output)
     return code
 
 
@@ -55,16 +59,17 @@ def segment_case(case: DemoCase | None, output: Path) -> int:
     return code
 
 
-def predict_case(data: Path | None, output: Path) -> int:
-    """Predict the outcome of a tumour into `output`/predict; returns the exit code, 0 where no model is installed."""
-    if not any(card.id == OUTCOME_MODEL and card.weights_path.is_file() for card in list_cards()):
-        print(f"The outcome step is left out: the weights of {OUTCOME_MODEL} are not part of this copy.")
-        return 0
+def predict_and_explain(data: Path | None, output: Path) -> int:
+    """Predict the outcome of a tumour into `output`/predict and explain it into `output`/explain; returns the code."""
     case = find_real_tumour(data) or make_thigh_case(output / "phantom-thigh")
     print(case.story)
-    call = ["predict", "--model", OUTCOME_MODEL, *(f"--input={role}={path}" for role, path in case.inputs.items())]
-    return lesionlens([*call, f"--mask=lesion={case.truth}", "--output", str(output / "predict"), "--scene",
-                       "--overwrite"])  # fmt: skip
+    given = ["--model", OUTCOME_MODEL, *(f"--input={role}={path}" for role, path in case.inputs.items())]
+    given += [f"--mask=lesion={case.truth}", "--scene", "--overwrite"]
+    code = lesionlens(["predict", *given, "--output", str(output / "predict")])
+    if code == 0:
+        print("What that answer rests on: how much it changes without each cube of the images.")
+        code = lesionlens(["explain", *given, f"--size-mm={CUBE_MM}", "--output", str(output / "explain")])
+    return code
 
 
 def find_real_case(data: Path | None, name: str) -> DemoCase | None:

@@ -1,4 +1,4 @@
-"""`make demo`: what is segmented and predicted, what is said about it, and what is left out."""
+"""`make demo`: what is segmented, predicted and explained, what is said about it, and what is left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from LesionLensLib import phantom
 from LesionLensLib.cli import demo
 from LesionLensLib.images import read_volume
 
-LAST = "This version ends here: explain comes next."
+LEFT_OUT = "The outcome is left out: the weights of chmfl-sarcoma are not part of this copy."
+# What a second run of the same steps may leave out.
+CHEAP = {"predict": (), "explain": ("--no-checks", "--surface=none")}
+EXPLAINS = "What that answer rests on: how much it changes without each cube of the images."
 
 
 @pytest.fixture
@@ -70,40 +73,48 @@ def add_real_tumours(data: Path, paths: dict[str, Path]) -> None:
                 shutil.copy(path, folder / f"{'tumour' if role == 'lesion' else role}.nii.gz")
 
 
-def test_without_the_outcome_model_its_step_is_left_out_and_said_in_one_line(
+def test_without_the_outcome_model_its_steps_are_left_out_and_said_in_one_line(
     models: Path, data: Path, tmp_path: Path, capsys: Any, scenes: list[str]
 ) -> None:
     lines = run(data, tmp_path / "demo", capsys)
     assert lines[0] == "Real MRI of case lj_p07."
-    assert lines[-2:] == [
-        "The outcome step is left out: the weights of chmfl-sarcoma are not part of this copy.",
-        LAST,
-    ]
+    assert lines[-1] == LEFT_OUT
     assert (tmp_path / "demo" / "segment" / "report.json").is_file()
     assert not (tmp_path / "demo" / "predict").exists()
+    assert not (tmp_path / "demo" / "explain").exists()
     assert scenes == ["segment"]
 
 
-def test_a_real_tumour_is_predicted_after_the_segmentation_and_a_second_demo_replaces_the_first(
+def test_a_real_tumour_is_predicted_and_explained_after_the_segmentation_and_a_second_demo_replaces_the_first(
     models: Path, data: Path, tiny_outcome_model: Path, pet_ct_files: dict[str, Path], tmp_path: Path, capsys: Any,
-    scenes: list[str],
+    scenes: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     changed_model(tiny_outcome_model, models / "chmfl-sarcoma", id="chmfl-sarcoma")
     add_real_tumours(data, pet_ct_files)
     lines = run(data, tmp_path / "demo", capsys)
     story = lines.index("Real FDG-PET and CT of case STS_002, its tumour outlined by people.")
     assert lines[0] == "Real MRI of case lj_p07."
-    (probability,) = [n for n, line in enumerate(lines) if line.split()[:1] == ["probability"]]
-    assert 0 < story < probability < len(lines) - 1
-    assert lines[-1] == LAST
+    predicted, explained = (n for n, line in enumerate(lines) if line.split()[:1] == ["probability"])
+    assert 0 < story < predicted < lines.index(EXPLAINS) < explained
+    for step in ("segment", "predict", "explain"):
+        path = tmp_path / "demo" / step / "report.json"
+        assert path.is_file()
+        assert f"report.json {path}" in [" ".join(line.split()) for line in lines]
     report = report_of(tmp_path / "demo" / "predict")
     assert report["model"]["id"] == "chmfl-sarcoma"
     mask = read_volume(pet_ct_files["lesion"])
     assert report["result"]["given_volume_ml"] == pytest.approx(mask.array.sum() * mask.grid.voxel_ml, rel=1e-3)
-    assert scenes == ["segment", "predict"]
+    explanation = report_of(tmp_path / "demo" / "explain")
+    assert explanation["model"]["id"] == "chmfl-sarcoma"
+    assert explanation["settings"]["size_mm"] == demo.CUBE_MM
+    # A prediction averages over mirrored copies as well, an explanation over the networks alone.
+    assert explanation["result"]["probability"] == pytest.approx(report["result"]["probability"], abs=0.02)
+    assert explanation["result"]["validity"]["random_weights_correlation"] is not None
+    assert scenes == ["segment", "predict", "explain"]
     path = tmp_path / "demo" / "predict" / "report.json"
     path.write_text(json.dumps({**report, "result": {}}))
-    assert demo.predict_case(data, tmp_path / "demo") == 0
+    monkeypatch.setattr(demo, "lesionlens", lambda words, call=demo.lesionlens: call([*words, *CHEAP[words[0]]]))
+    assert demo.predict_and_explain(data, tmp_path / "demo") == 0
     assert report_of(path.parent)["result"] == report["result"]
 
 
@@ -116,7 +127,7 @@ def test_without_real_tumours_the_simulated_thigh_is_predicted_and_called_simula
     monkeypatch.setattr(phantom, "write_thigh_phantom", small)
     lines = run(data, tmp_path / "demo", capsys)
     assert "A simulated thigh with a sarcoma, made on this computer." in lines
-    assert lines[-1] == LAST
+    assert EXPLAINS in lines
     mask = read_volume(tmp_path / "demo" / "phantom-thigh" / "lesion.nii.gz")
     result = report_of(tmp_path / "demo" / "predict")["result"]
     assert result["given_volume_ml"] == pytest.approx(mask.array.sum() * mask.grid.voxel_ml, rel=1e-3)
@@ -130,4 +141,4 @@ def test_a_step_that_fails_ends_the_demonstration_with_its_exit_code(
 ) -> None:
     (models / "rsanet-ms" / "weights.safetensors").write_bytes(b"damaged")
     assert demo.main(["--data", str(data), "--output", str(tmp_path / "demo")]) == 3
-    assert LAST not in capsys.readouterr().out
+    assert "sarcoma" not in capsys.readouterr().out
