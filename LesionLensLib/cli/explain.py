@@ -17,14 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_predict_arguments(parser)
     parser.add_argument("--method", default=EXPLANATIONS[0], choices=EXPLANATIONS,
                         help="how to explain (default: occlusion)")  # fmt: skip
-    parser.add_argument("--target", metavar="NAME", help="the output to explain, of a model that has several")
+    parser.add_argument("--target", metavar="NAME",
+                        help="the output to explain, of a model that has several: total, left or right of "
+                             "vgg-lesion-load (default: the first); occlusion and smocam explain left and right "
+                             "beside it")  # fmt: skip
     parser.add_argument("--size-mm", type=float, metavar="MM", help="side of the cubes of an occlusion (default: 8)")
     parser.add_argument("--stride-mm", type=float, metavar="MM",
                         help="from cube to cube; smaller than the side, cubes overlap (default: the side)")  # fmt: skip
     parser.add_argument("--per-channel", action="store_true", help="also explain each channel alone")
     parser.add_argument("--regions", metavar="LABELMAP",
                         help="regions to sum the map up in, a label map or .seg.nrrd (default: shells around the "
-                             "lesion)")  # fmt: skip
+                             "lesion, for a number measured in the brain its hemispheres too)")  # fmt: skip
     parser.add_argument("--surface", default="lesion", metavar="WHICH",
                         help="what the map is painted on: lesion, lesion+5mm (any number), brain or none "
                              "(default: lesion)")  # fmt: skip
