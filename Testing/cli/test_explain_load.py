@@ -177,6 +177,8 @@ def test_the_same_head_turned_another_way_gives_the_same_answer(
         case = Head(files, honest, tmp_path / name)
         assert case.explain("--method=gradcam", *QUICK, "--target=right") == 0
         assert "sides" not in case.result, "Grad-CAM cannot tell sides apart behind a flattening"
+        assert case.result["asymmetry"]["follows"] is True, "what the answers themselves say is told by every method"
+        assert not list(case.output.glob("map-*"))
         loads.append(case.result["value_ml"])
     assert loads[0] == pytest.approx(loads[1], rel=0.1)
     assert loads[0] > 3
@@ -239,6 +241,7 @@ def test_features_have_a_map_for_every_block_and_no_sides(plain: Head) -> None:
     assert plain.explain("--method=features", *QUICK) == 0
     assert {path.name for path in plain.output.glob("map-*")} == {"map-block-1.nrrd", "map-block-2.nrrd"}
     assert "sides" not in plain.result
+    assert list(plain.rows("sides.csv")[0]) == ["output", "value_ml", "measured_ml"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from LesionLensLib.explain.asymmetry import (
     Asymmetry,
     SideShares,
@@ -48,13 +46,16 @@ _DIGITS = 6
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two answers: its output, its number and the measured one, its map (D, H, W) and where that lies."""
+    """One of the two answers: its output, its number and the measured one, its map (D, H, W) and where that lies.
+
+    There is no map by methods that cannot tell where an answer comes from.
+    """
 
     output: RegressionOutput
     value: float
     measured: float | None
-    values: MapArray
-    shares: SideShares | None
+    values: MapArray | None = None
+    shares: SideShares | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values for the report; the shares are of the map's energy (sum of squares)."""
@@ -65,17 +66,17 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class SidesFound:
-    """Both answers, the left one first, what their maps say together, and how far the two differ."""
+    """Both answers, the left one first, what their maps say together, if there are any, and how far the two differ."""
 
     sides: tuple[Side, Side]
-    verdict: SideVerdict
+    verdict: SideVerdict | None
     asymmetry: Asymmetry
     differences: SideDifferences
 
     @property
     def maps(self) -> Mapping[str, MapArray]:
         """The maps (D, H, W) by the name of the output."""
-        return {side.output.name: side.values for side in self.sides}
+        return {side.output.name: side.values for side in self.sides if side.values is not None}
 
     @property
     def faint(self) -> tuple[Side, ...]:
@@ -85,17 +86,19 @@ class SidesFound:
     @property
     def text(self) -> str:
         """What the maps say of the two answers, for people."""
+        if self.verdict is None:
+            return ""
         names = " and ".join(name_of(side.output) for side in self.faint)
         doubt = f" But the {names} is within the model's error of nothing, and such a map says little." if names else ""
         return f"{self.verdict.text}{doubt}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields `sides` and `asymmetry` of the report's result."""
+        """Return the fields `asymmetry` and, where there are maps of both answers, `sides` of the report's result."""
+        asymmetry = {"asymmetry": {"cases": self.differences.cases, **self.asymmetry.to_dict()}}
+        if self.verdict is None:
+            return asymmetry
         named = {side.output.name: side.to_dict() for side in self.sides}
-        return {
-            "sides": {**named, "verdict": self.verdict.kind, "text": self.text},
-            "asymmetry": {"cases": self.differences.cases, **self.asymmetry.to_dict()},
-        }
+        return {"sides": {**named, "verdict": self.verdict.kind, "text": self.text}, **asymmetry}
 
     def write(self, folder: Path) -> None:
         """Write the table of the sides, and the differences of the training set, which the scene draws."""
@@ -112,24 +115,32 @@ class SidesFound:
 
 
 def find_sides(begun: Begun, found: Explanation, tell: Tell) -> SidesFound | None:
-    """Return the maps of both answers and what they tell; None for models and methods that know no two answers.
+    """Return how far both answers differ, and their maps and what these tell by methods that can tell it.
 
-    `found` is the map that was asked for, and is taken where it is that of a side.
+    `found` is the map that was asked for, and is taken where it is that of a side. None for models that do not measure
+    two sides.
     """
     sides = begun.sides
-    if sides is None or begun.job.method not in SIDED_METHODS:
+    if sides is None:
         return None
     differences = sides.regression.differences
     if differences is None:
         raise ValueError("two sides need the differences of the card")
-    maps = [
-        _map_of(begun, sides.regression.index_of(name), found, _part(tell, number))
-        for number, name in enumerate((differences.left, differences.right))
-    ]
-    grid = begun.question.grid
-    verdict = judge_sides(Volume(maps[0], grid), Volume(maps[1], grid), sides.midline_r_mm)
     asymmetry = check_asymmetry(sides.regression, sides.measured, sides.predicted)
-    return SidesFound(_both(sides, differences, maps, verdict), verdict, asymmetry, differences)
+    both = _answers(sides, differences)
+    if begun.job.method not in SIDED_METHODS:
+        return SidesFound(both, None, asymmetry, differences)
+    left, right = (
+        _map_of(begun, sides.regression.index_of(side.output.name), found, _part(tell, number))
+        for number, side in enumerate(both)
+    )
+    grid = begun.question.grid
+    verdict = judge_sides(Volume(left, grid), Volume(right, grid), sides.midline_r_mm)
+    both = (
+        replace(both[0], values=left, shares=verdict.for_left),
+        replace(both[1], values=right, shares=verdict.for_right),
+    )
+    return SidesFound(both, verdict, asymmetry, differences)
 
 
 def side_findings(found: SidesFound | None) -> tuple[Finding, ...]:
@@ -140,7 +151,7 @@ def side_findings(found: SidesFound | None) -> tuple[Finding, ...]:
     if found is None:
         return ()
     warnings = []
-    if found.verdict.is_wrong:
+    if found.verdict is not None and found.verdict.is_wrong:
         code = found.verdict.kind.replace(" ", "-")
         remedy = "Do not take the two answers for measures of the two sides."
         blamed = Finding("warning", code, found.text, remedy)
@@ -159,16 +170,12 @@ def _map_of(begun: Begun, index: int, found: Explanation, tell: Tell) -> MapArra
     return METHODS[begun.job.method](asked, tell).values
 
 
-def _both(
-    sides: TwoSides, differences: SideDifferences, maps: list[MapArray], verdict: SideVerdict
-) -> tuple[Side, Side]:
+def _answers(sides: TwoSides, differences: SideDifferences) -> tuple[Side, Side]:
+    """Return both answers without maps."""
     regression = sides.regression
     left, right = (regression.outputs[regression.index_of(name)] for name in (differences.left, differences.right))
     measured = (None, None) if sides.measured is None else (sides.measured.left_ml, sides.measured.right_ml)
-    return (
-        Side(left, sides.predicted.left_ml, measured[0], maps[0].astype(np.float32), verdict.for_left),
-        Side(right, sides.predicted.right_ml, measured[1], maps[1].astype(np.float32), verdict.for_right),
-    )
+    return Side(left, sides.predicted.left_ml, measured[0]), Side(right, sides.predicted.right_ml, measured[1])
 
 
 def _part(tell: Tell, number: int) -> Tell:
