@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,3 +180,11 @@ def test_predictions_and_explanations_become_objects_of_the_study_of_the_ct(
     np.testing.assert_array_equal(resample(shown, ours.grid, "nearest").array.astype(np.float32), ours.array)
     assert described["QuantityValueCode"]["CodeMeaning"] == "Gradient-weighted class activation"
     assert sorted(path.name for path in (tmp_path / "why" / "dicom").iterdir()) == ["lesion.dcm", "map.dcm"]
+
+
+def test_highdicom_and_pydicom_are_not_loaded_before_somebody_needs_them() -> None:
+    rooms = ("cli.explain", "inference.segment", "inference.predict", "explain.job.run")
+    names = ", ".join(f"LesionLensLib.{room}" for room in rooms)
+    code = f"import sys, {names}; print(sorted({{'highdicom', 'pydicom'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
