@@ -101,8 +101,12 @@ class ModulePanel(VTKObservationMixin):
             self.initializeParameterNode()
 
     def _onNodesChanged(self, caller: Any, event: str) -> None:
-        """Suggestions depend on the volumes in the scene, and so does whether the work can start."""
-        if not slicer.mrmlScene.IsBatchProcessing() and not slicer.mrmlScene.IsClosing():
+        """Suggestions depend on the volumes in the scene, and so does whether the work can start.
+
+        Not while work is under way: nothing can be chosen then, and a result adds its nodes one by one.
+        """
+        scene = slicer.mrmlScene
+        if not (scene.IsBatchProcessing() or scene.IsClosing() or self.logic.isRunning):
             self._refresh()
 
     def _refresh(self, caller: Any = None, event: Any = None) -> None:

@@ -102,6 +102,7 @@ class PanelRun(VTKObservationMixin):
         self._timer.setInterval(POLL_INTERVAL_MS)
         self._timer.connect("timeout()", self.poll)
         self._timer.start()
+        slicer.app.connect("aboutToQuit()", self._onQuit)  # a run from the console has no panel that would be closed
 
     def poll(self) -> None:
         """Deliver what the child has said since the last call."""
@@ -156,6 +157,7 @@ class PanelRun(VTKObservationMixin):
         self.removeObservers()
         if self._timer is not None:
             self._timer.stop()
+            slicer.app.disconnect("aboutToQuit()", self._onQuit)
 
     def _removeFolder(self) -> None:
         if self._folder is None:
@@ -167,6 +169,9 @@ class PanelRun(VTKObservationMixin):
 
     def _onSceneClose(self, caller: Any, event: str) -> None:
         self.stop(_("Stopped, because the scene was closed."))
+
+    def _onQuit(self) -> None:
+        self.stop(_("Stopped, because the application was closed."))
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, caller: Any, event: str, node: Any) -> None:

@@ -148,6 +148,13 @@ def test_a_reload_stops_the_child_and_reads_our_libraries_again(working: Any, sl
         sys.modules.update(kept)
 
 
+def test_closing_the_application_stops_the_child_even_where_no_panel_is_closed(working: Any, slicer: Any) -> None:
+    (quit_slot,) = [slot for signature, slot in slicer.app.slots if signature == "aboutToQuit()"]
+    quit_slot()
+    assert_nothing_is_left(working, slicer)
+    assert not any(signature == "aboutToQuit()" for signature, _ in slicer.app.slots), "an ended run listens no more"
+
+
 def test_a_second_start_is_refused(working: Any) -> None:
     from LesionLensLib.errors import UserError
 

@@ -16,7 +16,14 @@ import pytest
 
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, UserError
 from LesionLensLib.jobs import SegmentJob
-from LesionLensLib.process import LIBRARY_ROOT, START_FROM, ChildRun, child_environment, python_interpreter
+from LesionLensLib.process import (
+    LIBRARY_ROOT,
+    START_FROM,
+    ChildRun,
+    ask_child,
+    child_environment,
+    python_interpreter,
+)
 
 
 class Listener:
@@ -131,6 +138,53 @@ def test_a_child_killed_by_the_system_is_told_apart_from_a_crash(tmp_path: Path)
     assert run.wait(20)
     (error,) = listener.failed
     assert isinstance(error, EnvironmentFault)
+
+
+def test_a_crash_ends_what_the_child_had_started_although_it_holds_the_pipes_open(tmp_path: Path) -> None:
+    listener = Listener()
+    script = (
+        SAY
+        + """
+import subprocess
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+say(event="progress", fraction=0.5, text=str(grandchild.pid))
+os.kill(os.getpid(), 9)
+"""
+    )
+    run = make_run(tmp_path, script, listener)
+    run.start()
+    assert run.wait(20)
+    assert isinstance(listener.failed[0], EnvironmentFault)
+    assert _has_gone(int(listener.progress[0][1]))
+
+
+def test_a_question_to_a_child_is_answered_while_the_caller_idles(tmp_path: Path) -> None:
+    idled: list[int] = []
+    (tmp_path / "answer.py").write_text(
+        "import json, sys, time; time.sleep(0.3); print('chat'); "
+        "print(json.dumps({'event': 'result', 'arguments': sys.argv[1:]}))"
+    )
+    program = [sys.executable, str(tmp_path / "answer.py")]
+    answer = ask_child(["check", "--device", "cpu"], lambda: idled.append(1), program)
+    assert answer == {"arguments": ["check", "--device", "cpu", "--progress", "json"]}
+    assert idled
+
+
+def test_a_question_to_a_child_that_does_not_answer_ends_and_kills_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    (tmp_path / "mute.py").write_text(
+        f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    with pytest.raises(EnvironmentFault, match="did not answer within 3 s"):
+        ask_child(["check"], lambda: None, [sys.executable, str(tmp_path / "mute.py")], limit_s=3)
+    assert _has_gone(int(pid.read_text()))
+
+
+def test_a_child_that_crashes_on_a_question_is_our_fault_with_its_log(tmp_path: Path) -> None:
+    (tmp_path / "crash.py").write_text("raise RuntimeError('boom 18')")
+    with pytest.raises(InternalFault) as caught:
+        ask_child(["check"], lambda: None, [sys.executable, str(tmp_path / "crash.py")])
+    assert "boom 18" in caught.value.detail
 
 
 def test_a_child_that_ends_well_without_a_result_has_still_failed(tmp_path: Path) -> None:

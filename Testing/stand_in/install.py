@@ -75,6 +75,7 @@ def _complete_application(app: Any, application: Any) -> None:
     """The application's signals and cursor; `startupCompleted` is never sent, tests call its slots."""
     app.slots = []
     app.connect = lambda signature, slot: app.slots.append((signature, slot))
+    app.disconnect = lambda signature, slot: app.slots.remove((signature, slot))
     app.processEvents = application.processEvents
     app.setOverrideCursor = application.setOverrideCursor
     app.restoreOverrideCursor = application.restoreOverrideCursor
