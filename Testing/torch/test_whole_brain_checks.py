@@ -11,7 +11,9 @@ import torch
 
 from LesionLensLib.explain.job.checked_occlusion import SAMPLED_CUBES, checked_at_a_sample, sample_places
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.judge import NOT_CHECKED, judge
 from LesionLensLib.explain.job.judge_brain import CURVES, judge_brain
+from LesionLensLib.explain.job.methods import MOST_CUBES, _whole_brain_cube_mm
 from LesionLensLib.explain.job.segmentation import fast_question
 from LesionLensLib.explain.occlusion.cubes import Cubes
 from LesionLensLib.explain.occlusion.map import occlusion_map
@@ -41,8 +43,9 @@ def begun() -> Any:
     question = Question((network,), torch.randn(1, 2, SIDE, SIDE, SIDE), GRID, ("T1", "FLAIR"), MaskReadout(mask))
     fast = fast_question(question, DEVICE)
     return SimpleNamespace(
-        question=question, fast=fast, job=SimpleNamespace(checks=True), run=SimpleNamespace(device=DEVICE)
-    )
+        question=question, fast=fast, job=SimpleNamespace(checks=True, method="occlusion"),
+        run=SimpleNamespace(device=DEVICE),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,9 @@ def test_the_map_made_anew_is_the_map_itself_at_the_sample(begun: Any, found: Ex
 def test_few_passes_give_every_check_and_say_what_they_rest_on(begun: Any, found: Explanation) -> None:
     told: list[tuple[float, str]] = []
     before = {name: value.clone() for name, value in begun.question.networks[0].state_dict().items()}
-    validity = judge_brain(begun.question, begun.fast, "occlusion", found, lambda *one: told.append(one))
+    validity, findings = judge(begun, found, lambda *one: told.append(one))
+    assert validity is not None
+    assert findings == ()
     record = validity.to_dict()
     assert 0 <= record["deletion_auc"] <= 1
     assert 0 <= record["insertion_auc"] <= 1
@@ -100,6 +105,20 @@ def test_few_passes_give_every_check_and_say_what_they_rest_on(begun: Any, found
     assert shares[-1] == 1.0
     assert all("left" in text for _, text in told[1:])
     assert all(torch.equal(value, before[name]) for name, value in begun.question.networks[0].state_dict().items())
+
+
+def test_checks_that_were_not_asked_for_leave_a_warning(begun: Any, found: Explanation) -> None:
+    unasked = SimpleNamespace(**{**vars(begun), "job": SimpleNamespace(checks=False, method="occlusion")})
+    assert judge(unasked, found, lambda share, text: None) == (None, (NOT_CHECKED,))
+
+
+@pytest.mark.parametrize(("side", "expected_mm"), [(80, 16.0), (120, 24.0), (128, 32.0), (400, 32.0)])
+def test_cubes_are_the_larger_the_more_there_are_to_cover(side: int, expected_mm: float) -> None:
+    grid = Grid((side // 8,) * 3, (8.0, 8.0, 8.0), (0.0, 0.0, 0.0))
+    asked: Any = SimpleNamespace(question=SimpleNamespace(grid=grid))
+    assert _whole_brain_cube_mm(asked, None) == expected_mm
+    assert expected_mm == 16 or Cubes.on_grid(grid, expected_mm - 8).count > MOST_CUBES
+    assert side == 400 or Cubes.on_grid(grid, expected_mm).count <= MOST_CUBES
 
 
 def test_a_map_that_takes_minutes_each_time_is_not_made_anew_and_that_is_said(begun: Any) -> None:
