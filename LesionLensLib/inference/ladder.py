@@ -23,7 +23,7 @@ WINDOW = (96, 96, 96)
 SMALLER_WINDOW = (48, 48, 48)
 WINDOW_OVERLAP = 0.5
 MEMORY_TO_USE = 0.9
-OUT_OF_MEMORY = ("not enough memory", "can't allocate")
+OUT_OF_MEMORY = ("not enough memory", "can't allocate", "can't start new thread")
 
 Answer = TypeVar("Answer")
 Probability = NDArray[np.float32]

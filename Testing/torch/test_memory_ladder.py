@@ -29,6 +29,7 @@ FAILURES = [
     torch.OutOfMemoryError("CUDA out of memory."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried ..."),
     RuntimeError("not enough memory: you tried to allocate 8 bytes."),
+    RuntimeError("can't start new thread"),
 ]
 
 
@@ -153,6 +154,59 @@ except RuntimeError as error:
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
     )
     assert run.stdout.strip() == "recognised", run.stderr
+
+
+def test_allocations_that_really_fail_halve_the_window_and_the_answer_stays_the_same() -> None:
+    """Nobody tells the ladder how much is free: it learns it from the operating system's refusals."""
+    script = """
+import resource, torch
+from LesionLensLib.inference.cpu import PLAIN
+from LesionLensLib.inference.device import DeviceChoice
+from LesionLensLib.inference.ladder import SMALLER_WINDOW, WINDOW_OVERLAP, run_with_ladder
+from LesionLensLib.inference.passes import predict_windows, prepare
+from LesionLensLib.networks.rsanet import RSANet
+torch.manual_seed(0)
+torch.set_num_threads(1)
+net, x, choice = RSANet(base_width=8).eval(), torch.randn(1, 3, 96, 80, 80), DeviceChoice("cpu", "", PLAIN, 1)
+expected = predict_windows(prepare(net, choice, True), x[0], SMALLER_WINDOW, WINDOW_OVERLAP)
+used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (used + (24 << 20), resource.RLIM_INFINITY))
+probability, steps = run_with_ladder(net, x, choice, available=lambda device: None)
+assert abs(probability - expected).max() < 1e-6
+print(*steps, sep="\\n")
+"""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("address-space limits are set on Linux")
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
+    )
+    steps = run.stdout.splitlines()
+    assert names(tuple(steps)) == [
+        ("whole volume", "ran out of memory"),
+        ("streamed whole volume", "ran out of memory"),
+        ("windows of 96 x 80 x 80", "ran out of memory"),
+        ("windows of 48 x 48 x 48", "done (plain float32)"),
+    ], run.stderr
+
+
+@pytest.mark.gpu
+def test_a_graphics_card_without_room_leaves_the_work_to_the_cpu() -> None:
+    """The limit is CUDA's own for this process, too small for any window; the answer is that of the CPU."""
+    if not torch.cuda.is_available():
+        pytest.skip("this computer has no CUDA device")
+    torch.manual_seed(0)
+    net, x = RSANet(base_width=8).eval(), torch.randn(1, 3, 64, 64, 64)
+    expected, _ = run_with_ladder(net, x, SLOW)
+    gpu = DeviceChoice("cuda:0", "", PLAIN, 1)
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-5, 0)
+    try:
+        probability, steps = run_with_ladder(net, x, gpu)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, 0)
+    assert [end for _, end in names(steps)[:4]] == ["ran out of memory"] * 4
+    assert "on the CPU: done" in steps[-1]
+    np.testing.assert_allclose(probability, expected, atol=2e-2)
 
 
 def test_free_memory_is_read_as_linux_writes_it(tmp_path: Path) -> None:
