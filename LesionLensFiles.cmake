@@ -478,6 +478,11 @@ set(LESIONLENS_RESOURCES
   Resources/Recipes/rsanet-ms.yaml
   Resources/Recipes/vgg-lesion-load.yaml
   Resources/SampleData/cases.json
+  Resources/Screenshots/explanation.png
+  Resources/Screenshots/outcome.png
+  Resources/Screenshots/panel-explanation.png
+  Resources/Screenshots/panel-outcome.png
+  Resources/Screenshots/panel-segmentation.png
   Resources/Screenshots/segmentation.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
