@@ -23,7 +23,9 @@ class ExplanationParts(PanelParts):
 
     def __init__(self, ui: Any) -> None:
         super().__init__(ui)
-        ui.regionTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)  # names of regions are long
+        header = ui.regionTable.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)  # names of regions are long
 
     def whyNotOffered(self, card: ModelCard) -> str:
         """The program explains segmentations, outcomes and measured numbers."""
