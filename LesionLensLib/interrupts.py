@@ -13,6 +13,7 @@ from LesionLensLib.errors import Cancelled
 _depth = 0
 _pending = False
 _finished = False
+_more_to_come = False
 
 
 @contextmanager
@@ -51,7 +52,18 @@ def undisturbed() -> Iterator[None]:
 def mark_finished() -> None:
     """Say that the results stand under their final name: a signal from now on comes too late to cancel anything."""
     global _finished
-    _finished = True
+    _finished = not _more_to_come
+
+
+@contextmanager
+def several_results() -> Iterator[None]:
+    """Let a signal cancel the block at any time, although single results in it are finished before others begin."""
+    global _more_to_come
+    _more_to_come = True
+    try:
+        yield
+    finally:
+        _more_to_come = False
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:

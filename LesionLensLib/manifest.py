@@ -1,12 +1,17 @@
-"""A table of cases: `case,patient,<role>...,lesion,label,split`, paths absolute or relative to the table itself."""
+"""A table of cases: `case,patient,<role>...,lesion,label,split`, paths absolute or relative to the table itself.
+
+A path may name one DICOM series of a folder as `FOLDER#SERIES`.
+"""
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.images.series_path import split_series_path
 
 FIXED_COLUMNS = ("case", "patient", "label", "split")
 
@@ -26,8 +31,11 @@ class ManifestRow:
         return all(column in self.files for column in columns)
 
 
-def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
-    """Read a manifest; raises `UserError` for a missing table, missing columns, a repeated case or a missing file."""
+def read_manifest(path: Path, missing_files: bool = False) -> tuple[ManifestRow, ...]:
+    """Read a manifest; raises `UserError` for a missing table, missing columns, a repeated case or a missing file.
+
+    With `missing_files` a file that does not exist stays in its row, for whoever reads it to complain about.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -38,22 +46,21 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
         raise UserError(message, "Give a CSV table of cases.", str(error)) from error
     if not {"case", "patient"} <= set(columns):
         raise UserError(f"The manifest {path.name} lacks the columns case and patient.", "Add them to its first line.")
-    rows = tuple(_row(record, path.parent) for record in records)
-    names = [row.case for row in rows]
-    for name in names:
-        if not name or names.count(name) > 1:
+    rows = tuple(_row(record, path.parent, missing_files) for record in records)
+    for name, count in Counter(row.case for row in rows).items():
+        if not name or count > 1:
             raise UserError(f"The manifest has the case {name!r} empty or twice.", "Give every line its own case name.")
     return rows
 
 
-def _row(record: dict[str, str | None], folder: Path) -> ManifestRow:
+def _row(record: dict[str, str | None], folder: Path, missing_files: bool) -> ManifestRow:
     values = {column: (value or "").strip() for column, value in record.items() if isinstance(column, str)}
     files = {}
     for column, value in values.items():
         if column in FIXED_COLUMNS or not value:
             continue
         files[column] = folder / value
-        if not files[column].exists():
+        if not missing_files and not split_series_path(files[column])[0].exists():
             raise UserError(
                 f"The manifest names a file that does not exist, column {column} of case {values['case']}.",
                 "Correct the path; relative paths start at the manifest's own folder.",

@@ -109,13 +109,7 @@ def remove_leftovers(target: Path, token: str) -> None:
 
 def check_target(target: Path, overwrite: bool, protected: Iterable[Path] = ()) -> None:
     """Refuse a target that would hide, replace or mix with something else; raises `UserError`."""
-    for given in protected:
-        path = Path(os.path.realpath(given))
-        if path == target or path.is_relative_to(target) or (path.is_dir() and target.is_relative_to(path)):
-            raise UserError(
-                f"The output folder {target.name} is, holds or lies inside an input.",
-                "Choose an output folder apart from the inputs.",
-            )
+    check_apart(target, protected)
     with speaking_of_disk(target.name):
         if not target.exists():
             return
@@ -132,6 +126,17 @@ def check_target(target: Path, overwrite: bool, protected: Iterable[Path] = ()) 
             f"The folder {target.name} is no result of LesionLens, so it is not overwritten.",
             "Choose another folder, or empty this one yourself.",
         )
+
+
+def check_apart(target: Path, protected: Iterable[Path]) -> None:
+    """Raise `UserError` where the folder `target` (a real path) is, holds or lies inside one of the `protected`."""
+    for given in protected:
+        path = Path(os.path.realpath(given))
+        if path == target or path.is_relative_to(target) or (path.is_dir() and target.is_relative_to(path)):
+            raise UserError(
+                f"The output folder {target.name} is, holds or lies inside an input.",
+                "Choose an output folder apart from the inputs.",
+            )
 
 
 def is_result_folder(folder: Path) -> bool:

@@ -1,24 +1,15 @@
-"""`lesionlens run JOB.json`: run a serialised job; the one place where jobs of all kinds are started."""
+"""`lesionlens run JOB.json`: run a serialised job; what `segment`, `predict` and `explain` do with theirs as well."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from LesionLensLib.errors import UserError
-from LesionLensLib.jobs import CaseJob, ExplainJob, PredictJob, SegmentJob, job_from_json
+from LesionLensLib.jobs import CaseJob, job_from_json
 from LesionLensLib.progress import Progress
-
-# Kind of job -> module and function that runs it; only the one that is needed is imported.
-RUNNERS = {
-    SegmentJob.kind: ("LesionLensLib.inference.segment", "run_segment"),
-    PredictJob.kind: ("LesionLensLib.inference.predict", "run_predict"),
-    ExplainJob.kind: ("LesionLensLib.explain.job.run", "run_explain"),
-}
-Runner = Callable[[CaseJob, Progress], dict[str, Any]]
+from LesionLensLib.runners import run_case_job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +28,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
 
 def run_job(job: CaseJob, progress: Progress, progress_mode: str) -> int:
     """Run a job to its end, tell `progress` what came out, and print a short table unless events are printed."""
-    module, function = RUNNERS[job.kind]
-    runner = cast(Runner, getattr(importlib.import_module(module), function))
-    report = runner(job, progress)
+    report = run_case_job(job, progress)
     progress.result({"output": job.output, "report": report})
     if progress_mode != "json":
         print(results_table(Path(job.output), report))
