@@ -13,6 +13,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/evaluate.py
   LesionLensLib/cli/explain.py
   LesionLensLib/cli/main.py
+  LesionLensLib/cli/manifest.py
   LesionLensLib/cli/models.py
   LesionLensLib/cli/options.py
   LesionLensLib/cli/parser.py
@@ -20,6 +21,31 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/run.py
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
+  LesionLensLib/cohort/__init__.py
+  LesionLensLib/cohort/fields.py
+  LesionLensLib/cohort/fingerprint.py
+  LesionLensLib/cohort/importers/__init__.py
+  LesionLensLib/cohort/importers/autopet.py
+  LesionLensLib/cohort/importers/bids.py
+  LesionLensLib/cohort/importers/brainmetshare.py
+  LesionLensLib/cohort/importers/brats.py
+  LesionLensLib/cohort/importers/division.py
+  LesionLensLib/cohort/importers/found.py
+  LesionLensLib/cohort/importers/gamma_knife.py
+  LesionLensLib/cohort/importers/isbi2015.py
+  LesionLensLib/cohort/importers/layouts.py
+  LesionLensLib/cohort/importers/made.py
+  LesionLensLib/cohort/importers/msseg2.py
+  LesionLensLib/cohort/importers/nnunet.py
+  LesionLensLib/cohort/importers/open_ms.py
+  LesionLensLib/cohort/importers/table_file.py
+  LesionLensLib/cohort/importers/tcia_sarcoma.py
+  LesionLensLib/cohort/importers/tree.py
+  LesionLensLib/cohort/importers/ucsf_bmsr.py
+  LesionLensLib/cohort/importers/write.py
+  LesionLensLib/cohort/order.py
+  LesionLensLib/cohort/record.py
+  LesionLensLib/cohort/template.py
   LesionLensLib/dicom_out/__init__.py
   LesionLensLib/dicom_out/codes.py
   LesionLensLib/dicom_out/findings.py
@@ -282,6 +308,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/report.py
   LesionLensLib/resources.py
   LesionLensLib/results.py
+  LesionLensLib/runners.py
   LesionLensLib/scene/__init__.py
   LesionLensLib/scene/__main__.py
   LesionLensLib/scene/build.py
