@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Write the manifest; every case left out is named with its reason on stderr and in a table."""
-    from dataclasses import replace
+    from functools import partial
 
     from LesionLensLib.cohort.importers.division import divide, on_both_sides
     from LesionLensLib.cohort.importers.found import ImportOptions
@@ -56,18 +56,20 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     table = Path(options.table) if options.table else None
     asked = ImportOptions(options.lesion, labels, options.patient, options.space, table, options.label_column)
     layout, found = find_cases(options.layout, options.folder, asked)
-    if options.test_share is not None:
-        found = replace(found, cases=divide(found.cases, options.test_share, options.seed))
     for remark in found.remarks:
         progress.warn(remark)
-    for patient in on_both_sides(found.cases):
-        progress.warn(f"The data set has patient {patient} in more than one split: --test-share divides by patient.")
 
     def tell(done: int, case: str) -> None:
         progress.update("manifest", done / len(found.cases), case)
 
-    written = write_manifest(found, Path(options.output), options.overwrite, tell)
+    share, seed = options.test_share, options.seed
+    arrange = tuple if share is None else partial(divide, test_share=share, seed=seed)
+    written = write_manifest(found, Path(options.output), options.overwrite, tell, arrange)
     progress.update("manifest", 1.0, "done")
+    for patient in on_both_sides(written.cases):
+        progress.warn(f"The data set has patient {patient} in more than one split: --test-share divides by patient.")
+    for column, count in written.missing():
+        progress.warn(f"{count} of {len(written.cases)} cases have no {column}.")
     _report(layout, written, options, progress)
     return 0
 
@@ -77,7 +79,8 @@ def _report(layout: str, written: Written, options: argparse.Namespace, progress
         print(f"skipped {case}: {reason}", file=sys.stderr)
     if options.progress == "json":
         skipped = [{"case": case, "reason": reason} for case, reason in written.skipped]
-        progress.result({"layout": layout, "cases": written.cases, "patients": written.patients, "skipped": skipped})
+        counts = {"cases": len(written.cases), "patients": written.patients}
+        progress.result({"layout": layout, **counts, "skipped": skipped})
         return
-    print(f"{layout}: {written.cases} cases of {written.patients} patients, {len(written.skipped)} left out")
+    print(f"{layout}: {len(written.cases)} cases of {written.patients} patients, {len(written.skipped)} left out")
     print(options.output)

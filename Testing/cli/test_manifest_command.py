@@ -21,6 +21,7 @@ def write_ucsf(root: Path, patients: int = 4) -> Path:
                 image(home / f"{case}_{name}.nii.gz")
             mask(home / f"{case}_seg.nii.gz", 1)
     (root / "UCSF_BrainMetastases_TRAIN" / "100100A" / "100100A_T1post.nii.gz").unlink()
+    (root / "UCSF_BrainMetastases_TRAIN" / "100100B" / "100100B_FLAIR.nii.gz").unlink()
     return root
 
 
@@ -31,7 +32,8 @@ def test_the_command_writes_a_table_and_says_why_a_case_is_missing(
     assert main(["manifest", "auto", str(root), "--output", str(table), "--progress", "none"]) == 0
     said = capsys.readouterr()
     assert "skipped 100100A: there is no T1post\n" in said.err
-    assert "warning: " in said.err  # BraTS-METS holds the same patients
+    assert "warning: BraTS-METS holds" in said.err
+    assert "warning: 1 of 7 cases have no FLAIR.\n" in said.err
     assert said.out.splitlines() == ["ucsf-bmsr: 7 cases of 4 patients, 1 left out", str(table)]
     assert {row.split for row in read_manifest(table)} == {"train"}
     assert main(["manifest", "auto", str(root), "--output", str(table)]) == 2

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from data_set_trees import GRID, image, imported, mask
 
 from LesionLensLib.cohort.importers.division import divide, on_both_sides
-from LesionLensLib.cohort.importers.found import Found, FoundCase
+from LesionLensLib.cohort.importers.found import Found, FoundCase, ImportOptions
+from LesionLensLib.cohort.importers.layouts import find_cases
 from LesionLensLib.cohort.importers.table_file import read_table
 from LesionLensLib.cohort.importers.write import write_manifest
 from LesionLensLib.errors import UserError
@@ -140,6 +142,16 @@ def test_a_division_depends_on_the_seed_and_on_nothing_else() -> None:
     assert {case.case: case.split for case in first} == {case.case: case.split for case in again}
     others = {tuple(case.split for case in divide(cases(*"00000000"), 0.25, seed)) for seed in range(8)}
     assert len(others) > 1
+
+
+def test_a_case_that_cannot_be_used_does_not_take_a_place_in_the_division(tmp_path: Path) -> None:
+    root = write_mets(tmp_path / "mets", 4)
+    of(root, 0, "t1c").write_bytes(b"")
+    of(root, 1, "t1c").write_bytes(b"")
+    _, found = find_cases("auto", root, ImportOptions())
+    divided = partial(divide, test_share=0.5, seed=0)
+    written = write_manifest(found, tmp_path / "cases.csv", False, lambda done, name: None, divided)
+    assert sorted(row.split for row in read_manifest(written.manifest)) == ["test", "train"]
 
 
 def test_patients_on_both_sides_of_a_data_sets_own_division_are_found() -> None:

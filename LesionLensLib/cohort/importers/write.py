@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,30 +28,46 @@ _GIT_LFS = b"version https://git-lfs"
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the manifest, how many cases and patients, and `(case, reason)` of those left out."""
+    """What was written: the manifest, its cases, and `(case, reason)` of those left out."""
 
     manifest: Path
-    cases: int
-    patients: int
+    cases: tuple[FoundCase, ...]
     skipped: tuple[tuple[str, str], ...]
 
+    @property
+    def patients(self) -> int:
+        """How many patients the cases are of."""
+        return len({case.patient for case in self.cases})
 
-def write_manifest(found: Found, manifest: Path, overwrite: bool, tell: Callable[[int, str], None]) -> Written:
+    def missing(self) -> tuple[tuple[str, int], ...]:
+        """Return each column that some cases lack, and how many do."""
+        counts = Counter(column for case in self.cases for column in case.files)
+        return tuple((column, len(self.cases) - n) for column, n in sorted(counts.items()) if n < len(self.cases))
+
+
+def write_manifest(
+    found: Found,
+    manifest: Path,
+    overwrite: bool,
+    tell: Callable[[int, str], None],
+    arrange: Callable[[Sequence[FoundCase]], Sequence[FoundCase]] = tuple,
+) -> Written:
     """Write the table, the images and masks that had to be made (`<name>-files/`) and `<name>-skipped.csv`.
 
     No file of the data set is copied or changed; its paths are relative to the manifest where that can be. `tell` is
-    called with the number of cases done and the name of the next. Raises `UserError` for a manifest that exists and is
-    not to be overwritten, and where no case is left.
+    called with the number of cases done and the name of the next, `arrange` may give the cases that can be used other
+    splits. Raises `UserError` for a manifest that exists and is not to be overwritten, and where no case is left.
     """
     if manifest.exists() and not overwrite:
         raise UserError(f"The manifest {manifest.name} exists.", "Name another file, or add --overwrite.")
     manifest = manifest.absolute()
     folder = manifest.with_name(f"{manifest.stem}-files")
-    records, skipped = [], list(found.skipped)
+    usable, records, skipped = [], [], list(found.skipped)
     for number, case in enumerate(found.cases):
         tell(number, case.case)
         try:
             records.append(_record(case, manifest.parent, folder))
+            usable.append(case)
         except Unusable as reason:
             skipped.append((case.case, str(reason)))
         except UserError as error:
@@ -59,9 +76,12 @@ def write_manifest(found: Found, manifest: Path, overwrite: bool, tell: Callable
     if not records:
         first = f" The first: {skipped[0][0]}, {skipped[0][1]}." if skipped else ""
         raise UserError(f"No case can be used.{first}", "See the reasons, and correct the data set.")
+    cases = tuple(arrange(usable))
+    for record, case in zip(records, cases, strict=True):
+        record["split"] = case.split
     roles = sorted({column for record in records for column in record} - {*FIXED_COLUMNS, "lesion"})
     _write_table(manifest, ("case", "patient", *roles, *_LAST), records)
-    return Written(manifest, len(records), len({record["patient"] for record in records}), tuple(skipped))
+    return Written(manifest, cases, tuple(skipped))
 
 
 def _record(case: FoundCase, home: Path, folder: Path) -> dict[str, str]:
@@ -69,7 +89,7 @@ def _record(case: FoundCase, home: Path, folder: Path) -> dict[str, str]:
     ready: dict[str, Path | Volume] = {c: f if isinstance(f, Path) else f.make() for c, f in case.files.items()}
     grids = {column: _grid(file) for column, file in ready.items() if not column.endswith("_transform")}
     _check_mask(grids)
-    record = {"case": case.case, "patient": case.patient, "label": case.label, "split": case.split}
+    record = {"case": case.case, "patient": case.patient, "label": case.label}
     for column, file in ready.items():
         if isinstance(file, Volume):
             with speaking_of_disk(folder.name):
