@@ -9,6 +9,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/catalogue.py
   LesionLensLib/cli/__init__.py
   LesionLensLib/cli/check.py
+  LesionLensLib/cli/cohort.py
   LesionLensLib/cli/demo.py
   LesionLensLib/cli/evaluate.py
   LesionLensLib/cli/explain.py
@@ -22,8 +23,14 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
   LesionLensLib/cohort/__init__.py
+  LesionLensLib/cohort/bids_derivatives.py
+  LesionLensLib/cohort/bids_names.py
+  LesionLensLib/cohort/dask_engine.py
+  LesionLensLib/cohort/engine.py
   LesionLensLib/cohort/fields.py
   LesionLensLib/cohort/fingerprint.py
+  LesionLensLib/cohort/folder.py
+  LesionLensLib/cohort/gpu_gate.py
   LesionLensLib/cohort/importers/__init__.py
   LesionLensLib/cohort/importers/autopet.py
   LesionLensLib/cohort/importers/bids.py
@@ -43,9 +50,19 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cohort/importers/tree.py
   LesionLensLib/cohort/importers/ucsf_bmsr.py
   LesionLensLib/cohort/importers/write.py
+  LesionLensLib/cohort/local_workers.py
   LesionLensLib/cohort/order.py
+  LesionLensLib/cohort/plan.py
+  LesionLensLib/cohort/publish.py
   LesionLensLib/cohort/record.py
+  LesionLensLib/cohort/request.py
+  LesionLensLib/cohort/run.py
+  LesionLensLib/cohort/summary.py
+  LesionLensLib/cohort/table.py
   LesionLensLib/cohort/template.py
+  LesionLensLib/cohort/threads.py
+  LesionLensLib/cohort/work.py
+  LesionLensLib/cohort/worker_setup.py
   LesionLensLib/dicom_out/__init__.py
   LesionLensLib/dicom_out/codes.py
   LesionLensLib/dicom_out/findings.py
@@ -54,6 +71,11 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/dicom_out/report_object.py
   LesionLensLib/dicom_out/wish.py
   LesionLensLib/dicom_out/write.py
+  LesionLensLib/display/__init__.py
+  LesionLensLib/display/context.py
+  LesionLensLib/display/focus.py
+  LesionLensLib/display/outline.py
+  LesionLensLib/display/prepared.py
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
   LesionLensLib/explain/adam.py
@@ -276,6 +298,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/ChoiceList.py
   LesionLensLib/panel/DicomObjects.py
   LesionLensLib/panel/Explaining.py
+  LesionLensLib/panel/HowMade.py
   LesionLensLib/panel/InputChecks.py
   LesionLensLib/panel/Installation.py
   LesionLensLib/panel/LesionPlace.py
@@ -286,6 +309,8 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/panel/PanelParts.py
   LesionLensLib/panel/PanelRun.py
   LesionLensLib/panel/ParameterBinding.py
+  LesionLensLib/panel/Predicting.py
+  LesionLensLib/panel/RecordText.py
   LesionLensLib/panel/SampleNodes.py
   LesionLensLib/panel/SampleSources.py
   LesionLensLib/panel/StudyFolder.py
@@ -334,6 +359,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/slicer_versions.py
   LesionLensLib/scene/stand_alone.py
   LesionLensLib/scene/start.py
+  LesionLensLib/scene/stepwise.py
   LesionLensLib/scene/surface.py
   LesionLensLib/scene/tables.py
   LesionLensLib/scene/terminology.py

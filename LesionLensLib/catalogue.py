@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from LesionLensLib.outcome.typicality import TypicalityReference
 
+QUICK_MODEL = "vgg-lesion-load"
+"""The model whose estimate stands beside what a segmentation measured, where it is installed."""
+
 
 def models_root() -> Path:
     """Return the folder of the shipped models: `LESIONLENS_MODELS`, else `Resources/Models` beside the library."""

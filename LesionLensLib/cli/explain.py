@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from LesionLensLib.cli.options import masks_by_role, parse_pairs
+from LesionLensLib.cli.options import OptionHolder, masks_by_role, parse_pairs
 from LesionLensLib.cli.predict import add_arguments as add_predict_arguments
 from LesionLensLib.cli.predict import predict_fields
 from LesionLensLib.cli.run import run_job
@@ -15,6 +15,14 @@ from LesionLensLib.progress import Progress
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `explain`: those of `predict`, and its own."""
     add_predict_arguments(parser)
+    parser.add_argument("--regions", metavar="LABELMAP",
+                        help="regions to sum the map up in, a label map or .seg.nrrd (default: shells around the "
+                             "lesion, for a number measured in the brain its hemispheres too)")  # fmt: skip
+    add_explain_options(parser)
+
+
+def add_explain_options(parser: OptionHolder) -> None:
+    """Declare the settings of an explanation, beside those of a prediction."""
     parser.add_argument("--method", default=EXPLANATIONS[0], choices=EXPLANATIONS,
                         help="how to explain (default: occlusion)")  # fmt: skip
     parser.add_argument("--target", metavar="NAME",
@@ -25,9 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride-mm", type=float, metavar="MM",
                         help="from cube to cube; smaller than the side, cubes overlap (default: the side)")  # fmt: skip
     parser.add_argument("--per-channel", action="store_true", help="also explain each channel alone")
-    parser.add_argument("--regions", metavar="LABELMAP",
-                        help="regions to sum the map up in, a label map or .seg.nrrd (default: shells around the "
-                             "lesion, for a number measured in the brain its hemispheres too)")  # fmt: skip
     parser.add_argument("--surface", default="lesion", metavar="WHICH",
                         help="what the map is painted on: lesion, lesion+5mm (any number), brain or none "
                              "(default: lesion)")  # fmt: skip

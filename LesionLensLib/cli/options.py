@@ -7,15 +7,27 @@ from collections.abc import Sequence
 
 from LesionLensLib.errors import UserError
 
+OptionHolder = argparse.ArgumentParser | argparse._ArgumentGroup
+
 
 def add_case_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of every command that works on the images of one case."""
+    add_image_options(parser)
+    add_run_options(parser)
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what one case is made of and where its results go."""
     parser.add_argument("--input", action="append", default=[], metavar="ROLE=PATH", dest="inputs",
                         help="one channel: NIfTI, NRRD, MHA or a DICOM folder; repeat for each channel. Of a study "
                              "folder the series that fits is taken; FOLDER#NUMBER names one")  # fmt: skip
     parser.add_argument("--output", required=True, metavar="DIR", help="the result folder; appears whole or not at all")
     parser.add_argument("--transform", action="append", default=[], metavar="ROLE=FILE", dest="transforms",
                         help="an ITK transform from points of the reference channel to points of this one")  # fmt: skip
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how a case is run, whichever it is."""
     parser.add_argument("--register", action="store_true",
                         help="register the channels rigidly to the reference channel")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("LesionLensLib.cli.evaluate", "judge a model on labelled cases, with intervals and a simple baseline"),
     "train": ("LesionLensLib.cli.train", "train a model from a recipe and a table of cases; resumable"),
     "manifest": ("LesionLensLib.cli.manifest", "make a table of cases from the folders of a public or own data set"),
+    "cohort": ("LesionLensLib.cli.cohort", "segment, predict or explain all cases of a table, on several workers"),
     "check": ("LesionLensLib.cli.check", "prove that the networks can run here, on the device asked for"),
     "run": ("LesionLensLib.cli.run", "run a job file, as the panels of 3D Slicer do"),
 }

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from LesionLensLib.cli.options import add_case_options, masks_by_role, parse_pairs
+from LesionLensLib.cli.options import OptionHolder, add_case_options, masks_by_role, parse_pairs
 from LesionLensLib.cli.run import run_job
 from LesionLensLib.errors import UserError
 from LesionLensLib.jobs import PredictJob
@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "the brain that would find it themselves")  # fmt: skip
     parser.add_argument("--center", metavar="R,A,S",
                         help="a point in the lesion (RAS, mm) in place of a mask")  # fmt: skip
+    add_predict_options(parser)
+
+
+def add_predict_options(parser: OptionHolder) -> None:
+    """Declare the settings of a prediction."""
     parser.add_argument("--assume-weight-kg", type=float, metavar="KG", dest="assumed_weight_kg",
                         help="weight of the patient where the DICOM files of a PET lack it")  # fmt: skip
     parser.add_argument("--assume-dose-mbq", type=float, metavar="MBQ", dest="assumed_dose_mbq",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from LesionLensLib.cli.options import add_case_options, masks_by_role, parse_pairs
+from LesionLensLib.cli.options import OptionHolder, add_case_options, masks_by_role, parse_pairs
 from LesionLensLib.cli.run import run_job
 from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.progress import Progress
@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_case_options(parser)
     parser.add_argument("--mask", action="append", default=[], metavar="brain=PATH", dest="masks",
                         help="a brain mask; without it the brain is found as the model card says")  # fmt: skip
+    add_segment_options(parser)
+
+
+def add_segment_options(parser: OptionHolder) -> None:
+    """Declare the settings of a segmentation."""
     parser.add_argument("--threshold", type=float, metavar="P",
                         help="probability from which a voxel counts as lesion (default: the card's)")  # fmt: skip
     parser.add_argument("--min-volume-ml", type=float, metavar="V", dest="min_volume_ml",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from LesionLensLib.catalogue import models_root, read_card
+from LesionLensLib.catalogue import QUICK_MODEL, models_root, read_card
 from LesionLensLib.errors import Cancelled
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.case import Case
@@ -15,7 +15,7 @@ from LesionLensLib.inference.prediction import SIMULATED
 from LesionLensLib.inputs import Finding
 from LesionLensLib.model_card import CARD_FILE, ModelCard
 
-QUICK_MODEL, TOTAL = "vgg-lesion-load", "total"
+TOTAL = "total"
 FROM_SIMULATED = "learned from simulated lesions"
 _DIGITS = 3
 

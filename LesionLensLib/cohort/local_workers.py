@@ -1,0 +1,121 @@
+"""A Dask cluster of processes of this machine, for the time of one run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+
+from LesionLensLib.cohort.dask_engine import DaskEngine, stopping
+from LesionLensLib.cohort.gpu_gate import GATE_VARIABLE
+from LesionLensLib.cohort.threads import thread_variables
+from LesionLensLib.errors import EnvironmentFault
+
+START_WITHIN_S = 120
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+ONLY_HERE = "127.0.0.1"
+
+
+@contextmanager
+def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]:
+    """A cluster of `count` processes; one that dies is replaced. Raises `EnvironmentFault` where they do not start."""
+    folder = Path(tempfile.mkdtemp(prefix="lesionlens-workers-"))
+    settings: dict[str, Any] = {
+        "distributed.scheduler.worker-ttl": None,  # a process that computes for minutes is not dead
+        "distributed.nanny.pre-spawn-environ": thread_variables(threads),
+    }
+    try:
+        with _quiet(), dask.config.set(settings), _cluster(count, device, folder) as client:
+            try:
+                client.wait_for_workers(1, timeout=START_WITHIN_S)
+            except TimeoutError as error:
+                message = f"No worker has started within {START_WITHIN_S} s."
+                raise EnvironmentFault(message, "Close other programs, or use --workers 1.", str(error)) from error
+            with stopping(DaskEngine(client, {})) as engine:
+                yield engine
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _cluster(count: int, device: str, folder: Path) -> Iterator[Client]:
+    security = _security()
+    protocol = "tcp://" if security is None else "tls://"
+    shared = {"host": ONLY_HERE, "protocol": protocol, "security": security}
+    scheduler = {"cls": Scheduler, "options": {**shared, "dashboard": False, "dashboard_address": None}}
+    worker = {
+        **shared,
+        "nthreads": 1,
+        "memory_limit": 0,  # the memory ladder of each case looks after that; Dask would kill the worker
+        "local_directory": str(folder),
+        "preload": ["LesionLensLib.cohort.worker_setup"],
+        "silence_logs": logging.CRITICAL,
+    }
+    specs = {
+        number: {"cls": Nanny, "options": {**worker, "env": variables}}
+        for number, variables in enumerate(_gpu_variables(count, device, folder))
+    }
+    with (
+        SpecCluster(specs, scheduler, security=security, silence_logs=logging.CRITICAL) as cluster,
+        Client(cluster, security=security) as client,
+    ):
+        yield client
+
+
+def _security() -> Security | None:
+    """Return keys made for this run, so that no other user of the machine can give the workers orders.
+
+    None where the package that makes them is missing: then whoever has an account on this machine could.
+    """
+    return None if find_spec("cryptography") is None else Security.temporary()
+
+
+def _gpu_variables(count: int, device: str, folder: Path) -> list[dict[str, str]]:
+    """Return the environment of each worker: with GPUs which one it uses, and the gate it shares with others there."""
+    gpus = _gpus(device)
+    if not gpus:
+        return [{}] * count
+    if sys.platform == "win32":
+        count = min(count, len(gpus))  # there is no gate on Windows
+    chosen = [gpus[number % len(gpus)] for number in range(count)]
+    gates = [{GATE_VARIABLE: str(folder / f"gpu-{gpu.replace('/', '-')}.lock")} for gpu in chosen]
+    if ":" in device:  # the device is named, and must keep its number
+        return gates
+    return [{**gate, VISIBLE: gpu} for gate, gpu in zip(gates, chosen, strict=True)]
+
+
+def _gpus(device: str) -> list[str]:
+    """Return the GPUs to share out, by the names that `CUDA_VISIBLE_DEVICES` understands; none for work on the CPU."""
+    if device == "cpu":
+        return []
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    if ":" in device:
+        return [device.partition(":")[2]]
+    visible = os.environ.get(VISIBLE)
+    names = [name.strip() for name in visible.split(",")] if visible else []
+    return names or [str(number) for number in range(torch.cuda.device_count())]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's remarks on lost workers off the terminal; what matters is said in `cohort.csv`."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
