@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_set_trees import image, imported, labels_array, mask, table
+from data_set_trees import image, imported, labels_array, mask, table, workbook
 
 from LesionLensLib.cohort.importers.found import ImportOptions
 from LesionLensLib.cohort.importers.layouts import LAYOUTS, find_cases
+from LesionLensLib.cohort.importers.table_file import read_table
 from LesionLensLib.errors import UserError
 from LesionLensLib.images import read_volume
 
@@ -169,3 +170,28 @@ def test_every_layout_of_the_table_has_a_module_that_finds_nothing_in_a_foreign_
     for layout in LAYOUTS:
         with pytest.raises(UserError, match=f"nothing of the layout {layout}"):
             find_cases(layout, tmp_path / "some", ImportOptions())
+
+
+def test_a_folder_of_several_nnunet_data_sets_asks_for_one(tmp_path: Path) -> None:
+    write_nnunet(tmp_path / "nnUNet_raw" / "Dataset501_Mets", METS)
+    write_nnunet(tmp_path / "nnUNet_raw" / "Dataset502_Mets", METS)
+    with pytest.raises(UserError, match="found: Dataset501_Mets, Dataset502_Mets"):
+        find_cases("auto", tmp_path / "nnUNet_raw", ImportOptions())
+
+
+def test_a_workbook_gives_its_sheets_by_name_with_empty_cells_in_place(tmp_path: Path) -> None:
+    second = [("a", "b", "c"), ("p & q", "", "2.0"), ("", "", "")]
+    path = workbook(tmp_path / "a.xlsx", {"one": [("x",), ("1",)], "two": second})
+    assert read_table(path, "two") == [{"a": "p & q", "b": "", "c": "2"}]
+    assert read_table(path) == [{"x": "1"}]
+    with pytest.raises(UserError, match="has no sheet three") as refused:
+        read_table(path, "three")
+    assert refused.value.remedy == "It has: one, two."
+
+
+def test_a_table_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK\3\4 and no more")
+    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\0")
+    for name in ("a.xlsx", "b.csv", "gone.csv"):
+        with pytest.raises(UserError, match=f"The table {name} cannot be read"):
+            read_table(tmp_path / name)
