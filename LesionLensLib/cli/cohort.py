@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true",
                         help="do only the cases that have no result yet, or whose images, model or settings have "
                              "changed since")  # fmt: skip
+    parser.add_argument("--bids", metavar="DIR",
+                        help="also lay the results out as a BIDS derivatives data set")  # fmt: skip
     add_run_options(parser)
     add_segment_options(parser.add_argument_group("with --task segment"))
     add_predict_options(parser.add_argument_group("with --task predict or explain"))
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Run the cohort and print what came of it; the code is that of the first failure only where all cases failed."""
+    from LesionLensLib.cohort.bids_derivatives import check_destination, write_derivatives
     from LesionLensLib.cohort.request import CohortRequest
     from LesionLensLib.cohort.run import run_cohort
 
@@ -61,7 +64,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
+    if options.bids:
+        check_destination(Path(options.bids))  # a refusal must not wait for the end
     report = run_cohort(request, progress)
+    if options.bids and report["cases"]["done"]:
+        write_derivatives(request.output, request.manifest, Path(options.bids))
     progress.result({"output": options.output, "report": report})
     if options.progress != "json":
         print(summary_of(report, Path(options.output)))

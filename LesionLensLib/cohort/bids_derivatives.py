@@ -194,15 +194,21 @@ def _write_about(cases: Sequence[_Case], left_out: Sequence[tuple[str, str]], ro
     (root / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@contextmanager
-def _appearing_whole(destination: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `destination`, which takes its place in the end, or goes when anything fails."""
+def check_destination(destination: Path) -> None:
+    """Raise `UserError` where the data set would take the place of something that is not LesionLens's own."""
     target = Path(os.path.realpath(destination))
     if target.exists() and not _is_ours(target) and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"The folder {target.name} exists and is no data set of {_TOOL}, so it is not replaced.",
             "Name another folder.",
         )
+
+
+@contextmanager
+def _appearing_whole(destination: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `destination`, which takes its place in the end, or goes when anything fails."""
+    target = Path(os.path.realpath(destination))
+    check_destination(target)
     work = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
         with speaking_of_disk(target.name):
