@@ -26,6 +26,7 @@ RolePaths = tuple[tuple[str, str], ...]
 class CaseJob:
     """What every job on the images of one case says; paths are text, `kind` names the command.
 
+    With `display` the folder gets what a window needs to show it at once, which is no part of the result.
     With `dicom` the results are written as DICOM objects too; `dicom_source` are the files of the series they belong
     to, none where that is the reference image itself.
     Raises `UserError` for values that no run could use: no input, a role given twice, a transform without its image,
@@ -44,6 +45,7 @@ class CaseJob:
     overwrite: bool = False
     scene: bool = False
     lean: bool = False
+    display: bool = False
     dicom: bool = False
     dicom_source: tuple[str, ...] = ()
 
@@ -58,7 +60,7 @@ class CaseJob:
         if not isinstance(self.device, str) or not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(f"The device {self.device} is not known.", "Use auto, cpu, cuda or cuda:N.")
         object.__setattr__(self, "dicom_source", _paths("dicom_source", self.dicom_source))
-        for name in ("register", "overwrite", "scene", "lean", "dicom"):
+        for name in ("register", "overwrite", "scene", "lean", "display", "dicom"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"The job's {name} must be true or false.", "Correct the job file.")
         roles = {role for role, _ in self.inputs}

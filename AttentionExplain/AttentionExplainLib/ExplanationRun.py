@@ -14,6 +14,7 @@ from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, placeOf, whyPlaceNotReady
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages, writeRegions
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
+from LesionLensLib.scene.provenance import MadeFrom, explained_report, remember_before, remember_masks, report_on
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class ExplanationRun(PanelRun):
         self.inputs, self.model, self.method, self.settings = dict(inputs), model, method, settings
         self._lesion, self._part = node, part
         self._brainPath: str | None = None
+        self._lesionReport = report_on(node)  # now: another run may make the same segmentation anew meanwhile
 
     def writeJob(self, folder: Path) -> ExplainJob:
         """Write the images, the lesion, the brain and the regions."""
@@ -132,6 +134,7 @@ class ExplanationRun(PanelRun):
         return ExplainJob(
             inputs=images,
             output=str(folder / "result"),
+            display=True,
             model=self.model,
             method=self.method,
             target=settings.target,
@@ -150,19 +153,27 @@ class ExplanationRun(PanelRun):
             **({} if place is None else place.writeInto(folder, reference)),
         )
 
-    def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
+    def showing(self, folder: Path, report: dict, warnings: tuple) -> Any:
         """Add the nodes of the result, in one folder."""
-        from LesionLensLib.images.read import read_volume  # both bring SimpleITK, which opening must not load
-        from LesionLensLib.scene.explanation import show_explanation
+        from LesionLensLib.scene.explanation import showing_explanation  # brings SimpleITK: not while opening
 
-        brain = None if self._brainPath is None else read_volume(self._brainPath)
-        nodes = show_explanation(folder, self.inputs, brain=brain)
+        nodes = yield from showing_explanation(folder, self.inputs, brain=self._brainToShow(folder))
+        remember_masks(nodes.report, self._lesion, self._part, self.settings.brainMask)
+        made = MadeFrom(self.inputs, self._lesion, self._part)
+        remember_before(nodes.report, explained_report(made, report["model"]) or self._lesionReport)
         maps = tuple(node for node in nodes.others if node.IsA("vtkMRMLVolumeNode"))
         surface = next((node for node in nodes.others if node.IsA("vtkMRMLModelNode")), None)
         return Result(
             report, nodes.report, nodes.folder_item, nodes.reference, maps, surface, nodes.table, nodes.segmentation,
             warnings, keepObjects(folder),
         )  # fmt: skip
+
+    def _brainToShow(self, folder: Path) -> Any:
+        """Return the mask of the brain where the program has not prepared what is shown of it."""
+        from LesionLensLib.display.prepared import is_prepared
+        from LesionLensLib.images.read import read_volume
+
+        return None if self._brainPath is None or is_prepared(folder) else read_volume(self._brainPath)
 
     def _placeOf(self, card: Any) -> LesionPlace | None:
         """Only a segmentation finds its lesions itself."""

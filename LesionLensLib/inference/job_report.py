@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,28 @@ def finish_job(
     """Write the DICOM objects and the report, draw the scene where the job asks for it, and return the report.
 
     The scene shows the report, and what could not be drawn becomes a finding: hence the report is written twice then.
+    What is prepared for a window comes after the report, whose outputs do not name it.
     """
     findings = told.findings
     if job.dicom:
         findings = (*findings, *_add_dicom(folder, job, run, case, told))
     with speaking_of_disk(folder.name):
         report = _write_report(folder, job, run, case, told, findings)
+    if job.display and find_spec("vtkmodules") is not None:  # where it is missing, the window makes it itself
+        _prepare_display(folder, run, case, report)
     if not job.scene:
         return report
     with run.clock.phase("scene", "drawing the scene"):
         findings = (*findings, *_add_scene(folder, job, run, case, brain_mask))
     with speaking_of_disk(folder.name):
         return _write_report(folder, job, run, case, told, findings)
+
+
+def _prepare_display(folder: Path, run: JobRun, case: Case, report: dict[str, Any]) -> None:
+    from LesionLensLib.display.prepared import write_prepared  # VTK is optional
+
+    with run.clock.phase("scene", "preparing what is shown"), speaking_of_disk(folder.name):
+        write_prepared(folder, report, case.volumes[run.card.reference_role], case.brain_mask)
 
 
 def _add_dicom(folder: Path, job: CaseJob, run: JobRun, case: Case, told: Told) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 from LesionLensLib.errors import Cancelled, UserError
 from LesionLensLib.jobs import CaseJob
 from LesionLensLib.process import ChildRun
+from LesionLensLib.scene.stepwise import Showing
 
 POLL_INTERVAL_MS = 100
 
@@ -36,9 +37,10 @@ class Listener:
 class PanelRun(VTKObservationMixin):
     """Runs once. `start` and a timer that calls `poll`, or `start` and `wait`; `stop(reason)` ends it at any time.
 
-    A subclass says what is done: `writeJob` and `showResult`. A closed scene, and the removal of one of `usedNodes`,
-    stop the run too. `error` or `result` is set at the end, the temporary folder is gone then, and the listener has
-    been told. `program` is the command that does the work, where it is not this library's own.
+    A subclass says what is done: `writeJob` and `showing`. A closed scene, and the removal of one of `usedNodes`,
+    stop the run too, also while its result is being shown, which goes in steps between which the window answers; none
+    of its nodes is left then. `error` or `result` is set at the end, the temporary folder is gone then, and the
+    listener has been told. `program` is the command that does the work, where it is not this library's own.
     """
 
     def __init__(self, usedNodes: list[Any], listener: Listener, program: list[str] | None = None) -> None:
@@ -53,13 +55,14 @@ class PanelRun(VTKObservationMixin):
         self._timer: Any = None
         self._warnings: list[str] = []
         self._stopReason = ""
+        self._showing: Showing[Any] | None = None
 
     def writeJob(self, folder: Path) -> CaseJob:
         """Write the inputs into `folder` and return the job, whose output is `folder / "result"`."""
         raise NotImplementedError
 
-    def showResult(self, folder: Path, report: dict[str, Any], warnings: tuple[str, ...]) -> Any:
-        """Put the result folder into the scene and return what the listener gets."""
+    def showing(self, folder: Path, report: dict[str, Any], warnings: tuple[str, ...]) -> Generator[None, None, Any]:
+        """Put the result folder into the scene in short steps and return what the listener gets."""
         raise NotImplementedError
 
     @property
@@ -105,23 +108,31 @@ class PanelRun(VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self._onQuit)  # a run from the console has no panel that would be closed
 
     def poll(self) -> None:
-        """Deliver what the child has said since the last call."""
-        if self._child is not None:
+        """Deliver what the child has said since the last call, or show the next piece of its result."""
+        if self._showing is not None:
+            self._showNext()
+        elif self._child is not None:
             self._child.poll()
 
     def wait(self) -> Any:
         """Block until the end and return the result, or raise the error."""
         if self._child is not None:
             self._child.wait()
+        while self.isRunning:
+            self._showNext()
         if self.error is not None:
             raise self.error
         return self.result
 
     def stop(self, reason: str) -> None:
         """Kill the child with all it started; the listener is told `Cancelled(reason)`."""
-        if self.isRunning and self._child is not None:
-            self._stopReason = reason
+        if not self.isRunning or self._child is None:
+            return
+        self._stopReason = reason
+        if self._showing is None:
             self._child.cancel()
+        elif not self._showing.is_busy:  # else the step that is under way looks for the reason when it is done
+            self._dropShown()
 
     def _onPhase(self, name: str, text: str) -> None:
         if name == "device":
@@ -133,16 +144,36 @@ class PanelRun(VTKObservationMixin):
         self._listener.warning(text)
 
     def _onFinished(self, payload: dict[str, Any]) -> None:
-        self._stopObserving()
+        folder = Path(self._folder or "") / "result"
+        self._showing = Showing(self.showing(folder, payload["report"], tuple(self._warnings)))
+        self._listener.progress(1.0, _("Showing the result"))
+        if self._timer is not None:
+            self._timer.setInterval(0)
+
+    def _showNext(self) -> None:
+        showing = self._showing
+        if showing is None or showing.is_busy:
+            return
         try:
-            result = self.showResult(Path(self._folder or "") / "result", payload["report"], tuple(self._warnings))
+            isDone = showing.step()
         except Exception as error:  # the border to the scene: the run must end and the folder must go
             logging.exception("the result could not be shown")
+            self._stopObserving()
             self._end(error)
             return
-        self._removeFolder()
-        self.result = result
-        self._listener.finished(result)
+        if self._stopReason:
+            self._dropShown()
+        elif isDone:
+            self._stopObserving()
+            self._removeFolder()
+            self.result = showing.result
+            self._listener.finished(showing.result)
+
+    def _dropShown(self) -> None:
+        self._stopObserving()
+        if self._showing is not None:
+            self._showing.undo()
+        self._end(Cancelled(self._stopReason))
 
     def _onFailed(self, error: Exception) -> None:
         self._stopObserving()

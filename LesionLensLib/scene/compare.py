@@ -29,6 +29,8 @@ def describe_scene() -> dict[str, Facts]:
         "vtkMRMLTextNode": _text,
         "vtkMRMLModelNode": _model,
         "vtkMRMLColorTableNode": _color_table,
+        "vtkMRMLPlotChartNode": _chart,
+        "vtkMRMLPlotSeriesNode": _series,
     }
     scene = slicer.mrmlScene
     facts: dict[str, Facts] = {}
@@ -68,7 +70,34 @@ def _is_built_in(node: Any) -> bool:
 
 def _marks(node: Any) -> Facts:
     names = [name for name in node.GetAttributeNames() if name.startswith("LesionLens.")]
-    return {"description": node.GetDescription() or "", **{name: node.GetAttribute(name) for name in names}}
+    marks = {"description": node.GetDescription() or "", **{name: node.GetAttribute(name) for name in names}}
+    return {**marks, **_references(node)}
+
+
+def _references(node: Any) -> Facts:
+    """Return which nodes, by name, this one refers to as what it was made from or belongs to."""
+    roles = [node.GetNthNodeReferenceRole(index) for index in range(node.GetNumberOfNodeReferenceRoles())]
+    facts = {}
+    for role in roles:
+        others = [node.GetNthNodeReference(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+        if others and (role.startswith("LesionLens.") or role == "transform"):
+            facts[f"reference {role}"] = [None if other is None else other.GetName() for other in others]
+    return facts
+
+
+def _chart(node: Any) -> Facts:
+    series = [node.GetNthPlotSeriesNode(index).GetName() for index in range(node.GetNumberOfPlotSeriesNodes())]
+    return {"title": node.GetTitle(), "axes": (node.GetXAxisTitle(), node.GetYAxisTitle()), "series": series}
+
+
+def _series(node: Any) -> Facts:
+    table = node.GetTableNode()
+    return {
+        "table": None if table is None else table.GetName(),
+        "columns": (node.GetXColumnName(), node.GetYColumnName()),
+        "colour": np.array(node.GetColor()),
+        "style": (node.GetPlotType(), node.GetLineStyle(), node.GetMarkerStyle()),
+    }
 
 
 def _volume(node: Any) -> Facts:
@@ -145,12 +174,17 @@ def _text(node: Any) -> Facts:
 
 
 def _model(node: Any) -> Facts:
-    data = node.GetPolyData()
+    data, display = node.GetPolyData(), node.GetDisplayNode()
+    arrays = (data.GetPointData().GetArray(index) for index in range(data.GetPointData().GetNumberOfArrays()))
     return {
+        **{f"point array {array.GetName()}": vtk_to_numpy(array).copy() for array in arrays},
+        "scalars": display.GetActiveScalarName() if display.GetScalarVisibility() else None,
+        "scalar range": np.array(display.GetScalarRange()),
+        "scalar colours": display.GetColorNode().GetName() if display.GetColorNode() else None,
         "points": data.GetNumberOfPoints(),
         "cells": data.GetNumberOfCells(),
         "bounds": np.array(data.GetBounds()),
-        "colour": np.array([*node.GetDisplayNode().GetColor(), node.GetDisplayNode().GetOpacity()]),
+        "colour": np.array([*display.GetColor(), display.GetOpacity()]),
     }
 
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import slicer
 
+from LesionLensLib.display.prepared import read_prepared
 from LesionLensLib.explain.surface.colors import ColorScale, scale_of
 from LesionLensLib.explain.surface.surface_files import read_surface
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.scene.difference_plot import add_difference_plot
-from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing
+from LesionLensLib.scene.hierarchy import add_folder
 from LesionLensLib.scene.impact import color_model, render_impact, show_impact, style_impact
-from LesionLensLib.scene.prediction import CT, around, body_surface, modality, style_input
-from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, brain_surface, finish, reference_node
+from LesionLensLib.scene.prediction import around, modality, style_input
+from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, add_surroundings, finish, reference_node
 from LesionLensLib.scene.segments import load_segments
+from LesionLensLib.scene.stepwise import Showing, Steps
 from LesionLensLib.scene.tables import add_region_table, add_report, add_side_table
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume
@@ -49,13 +51,17 @@ def show_explanation(
     surface around it all. Raises `InternalFault` where the folder does not belong to these volumes; after any error the
     scene is as it was.
     """
-    with all_or_nothing():
-        return _show(Path(folder), volumes, reference_role, brain, context_surface)
+    return Showing(showing_explanation(folder, volumes, reference_role, brain, context_surface)).run()
 
 
-def _show(
-    folder: Path, volumes: Mapping[str, Any], reference_role: str | None, brain: Volume | None, context_surface: bool
-) -> SceneNodes:
+def showing_explanation(
+    folder: Path,
+    volumes: Mapping[str, Any],
+    reference_role: str | None = None,
+    brain: Volume | None = None,
+    context_surface: bool = True,
+) -> Steps[SceneNodes]:
+    """Do what `show_explanation` does in steps, for a window that must answer meanwhile."""
     load_terminology()
     text = (folder / "report.json").read_text(encoding="utf-8")
     report = json.loads(text)
@@ -63,26 +69,35 @@ def _show(
     impact = read_volume(folder / MAP_FILE)
     reference = reference_node(volumes, reference_role or report["model"]["reference_role"], impact.grid)
     names = ResultNames.from_report(report, reference.GetName())
-    scale = scale_of(impact.array, settings["map"]["signed"])
-    maps = _add_maps(folder, report, impact, scale, names)
-    lesion, regions = folder / LESION_FILE, folder / REGIONS_FILE
+    scale, prepared = scale_of(impact.array, settings["map"]["signed"]), read_prepared(folder)
+    yield
+    folder_item = add_folder(f"{names.folder}, {settings['map']['name']}", beside=reference)
+    maps = yield from _adding_maps(folder, report, impact, scale, names)
     surfaces = _add_surface(folder, report, scale, names)
+    yield
+    lesion, regions, segmentation = folder / LESION_FILE, folder / REGIONS_FILE, None
+    if lesion.exists():
+        outlines = prepared.outlines if prepared else None
+        segmentation = load_segments(lesion, names.of("Explained lesion"), reference, outlines)
+    yield
     right, anterior, superior = result["peak"]["ras"]
     nodes = SceneNodes(
-        folder_item=add_folder(f"{names.folder}, {settings['map']['name']}", beside=reference),
+        folder_item=folder_item,
         reference=reference,
-        segmentation=load_segments(lesion, names.of("Explained lesion"), reference) if lesion.exists() else None,
+        segmentation=segmentation,
         table=add_region_table(regions, names.of("Regions")) if regions.exists() else None,
         report=add_report(
             text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}", explainable=False
         ),
-        surface=_context(folder, report, reference, brain, names) if context_surface else None,
+        surface=add_surroundings(folder, report, reference, brain, names, prepared) if context_surface else None,
         others=(*maps, *surfaces, *_add_sides(folder, names), *add_difference_plot(folder, report, names)),
         focus_ras=(right, anterior, superior),
         frame_ras=around(Grid.from_dict(settings["network_grid"])),
     )
     for role, node in volumes.items():
+        yield
         style_input(node, modality(report, role))
+    yield
     finish(nodes, names, volumes)
     if nodes.segmentation is not None:
         # Its outline belongs into the slices; in 3D it would lie in the coloured surface and show through.
@@ -92,20 +107,23 @@ def _show(
     return nodes
 
 
-def _add_maps(
+def _adding_maps(
     folder: Path, report: Mapping[str, Any], impact: Volume, scale: ColorScale, names: ResultNames
-) -> list[Any]:
+) -> Steps[list[Any]]:
     """Add the map and those of single channels or layers, all in the same colours, so that they can be compared."""
     shown = report["settings"]["map"]
-    volumes = {shown["name"]: impact}
+    paths: dict[str, Path | None] = {shown["name"]: None}
     roles = [str(entry["role"]) for entry in report["inputs"]]
     found = {path.stem.removeprefix(ONE_MAP_PREFIX): path for path in sorted(folder.glob(f"{ONE_MAP_PREFIX}*.nrrd"))}
     for one in sorted(found, key=lambda one: roles.index(one) if one in roles else len(roles)):
-        volumes[f"{shown['name']} of {one}"] = read_volume(found[one])
+        paths[f"{shown['name']} of {one}"] = found[one]
     nodes = []
-    for name, volume in volumes.items():
+    for name, path in paths.items():
+        volume = impact if path is None else read_volume(path)
+        yield
         nodes.append(add_volume(volume, names.of(name)))
         style_impact(nodes[-1], scale, shown["unit"])
+        yield
     return nodes
 
 
@@ -122,13 +140,3 @@ def _add_surface(folder: Path, report: Mapping[str, Any], scale: ColorScale, nam
 def _add_sides(folder: Path, names: ResultNames) -> list[Any]:
     path = folder / SIDES_FILE
     return [add_side_table(path, names.of("Sides"))] if path.exists() else []
-
-
-def _context(
-    folder: Path, report: Mapping[str, Any], reference: Any, brain: Volume | None, names: ResultNames
-) -> Any | None:
-    """Add the body around a PET-CT, or the brain around a lesion: a coloured surface alone floats in the void."""
-    role = report["model"]["reference_role"]
-    if modality(report, role) == CT:
-        return body_surface(reference, names, report["result"]["center_ras"])
-    return brain_surface(folder, reference, brain, names)

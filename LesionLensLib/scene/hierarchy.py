@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import slicer
@@ -45,31 +44,3 @@ def nodes_in(folder_item: int) -> list[Any]:
     children = vtk.vtkIdList()
     hierarchy.GetItemChildren(folder_item, children)
     return [hierarchy.GetItemDataNode(children.GetId(index)) for index in range(children.GetNumberOfIds())]
-
-
-@contextmanager
-def all_or_nothing() -> Iterator[None]:
-    """Remove every node and folder that was added inside the block if it ends in an error."""
-    hierarchy = subject_hierarchy()
-    nodes, items = _node_ids(), _item_ids(hierarchy)
-    try:
-        yield
-    except BaseException:
-        for node_id in _node_ids() - nodes:
-            node = slicer.mrmlScene.GetNodeByID(node_id)
-            if node is not None:  # a display node goes with the node it belongs to
-                slicer.mrmlScene.RemoveNode(node)
-        for item in _item_ids(hierarchy) - items:  # a node's item goes with the node, a folder stays
-            hierarchy.RemoveItem(item, False, False)
-        raise
-
-
-def _node_ids() -> set[str]:
-    scene = slicer.mrmlScene
-    return {scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())}
-
-
-def _item_ids(hierarchy: Any) -> set[int]:
-    items = vtk.vtkIdList()
-    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
-    return {items.GetId(index) for index in range(items.GetNumberOfIds())}

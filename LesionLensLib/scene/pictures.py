@@ -11,11 +11,11 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
+from LesionLensLib.display.context import head_mask
 from LesionLensLib.scene.impact import renew_legends
 from LesionLensLib.scene.layout import SLICES
 from LesionLensLib.scene.renderer import require_renderer
-from LesionLensLib.scene.segmentation import SceneNodes, focus_of
-from LesionLensLib.scene.surface import head_mask
+from LesionLensLib.scene.segmentation import SceneNodes
 from LesionLensLib.scene.views import OffscreenView, SliceView, ThreeDView
 from LesionLensLib.scene.volumes import grid_of_node
 
@@ -50,7 +50,7 @@ def open_views(nodes: SceneNodes, size: tuple[int, int] = SIZE) -> Iterator[tupl
 
 def focus_ras(nodes: SceneNodes) -> tuple[float, float, float]:
     """Return the point (RAS, mm) the pictures show: that of the result, else the middle of the head."""
-    found = focus_of(nodes)
+    found = nodes.focus_ras
     if found is not None:
         return found
     right, anterior, superior = head_box_ras(nodes.reference).mean(0)

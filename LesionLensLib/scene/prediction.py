@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from LesionLensLib.display.context import CT
+from LesionLensLib.display.prepared import read_prepared
 from LesionLensLib.geometry import Grid
-from LesionLensLib.images.resample import resample
-from LesionLensLib.images.volume import Volume
 from LesionLensLib.scene.color_tables import color_table
-from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing
-from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, finish, reference_node
+from LesionLensLib.scene.hierarchy import add_folder
+from LesionLensLib.scene.segmentation import ResultNames, SceneNodes, add_surroundings, finish, reference_node
 from LesionLensLib.scene.segments import load_segments
-from LesionLensLib.scene.surface import add_context_surface
+from LesionLensLib.scene.stepwise import Showing, Steps
 from LesionLensLib.scene.tables import add_report
 from LesionLensLib.scene.terminology import load_terminology
-from LesionLensLib.scene.volumes import volume_of_node
 
-PET, CT = "PT", "CT"
+PET = "PT"
 # Soft tissue from fat to contrast agent, in HU.
 CT_WINDOW_HU = (-160.0, 240.0)
 PET_SHOWN_FROM_SUV = 1.0
 PET_HIGHEST_SUV = (5.0, 20.0)
 PET_OPACITY = 0.5
-_BODY_FROM_HU = -300.0
-_BODY_SPACING_MM = (4.0, 4.0, 4.0)
 _AROUND = 1.4
 
 
@@ -49,31 +45,40 @@ def show_prediction(
     segmentation where the network outlines nothing. Raises `InternalFault` where the folder does not belong to these
     volumes; after any error the scene is as it was.
     """
-    with all_or_nothing():
-        return _show(Path(folder), volumes, reference_role, context_surface)
+    return Showing(showing_prediction(folder, volumes, reference_role, context_surface)).run()
 
 
-def _show(folder: Path, volumes: Mapping[str, Any], reference_role: str | None, context_surface: bool) -> SceneNodes:
+def showing_prediction(
+    folder: Path, volumes: Mapping[str, Any], reference_role: str | None = None, context_surface: bool = True
+) -> Steps[SceneNodes]:
+    """Do what `show_prediction` does in steps, for a window that must answer meanwhile."""
     load_terminology()
     text = (folder / "report.json").read_text(encoding="utf-8")
     report = json.loads(text)
     role = reference_role or report["model"]["reference_role"]
     reference = reference_node(volumes, role, _grid_of_input(report, role))
-    names = ResultNames.from_report(report, reference.GetName())
-    outlines = folder / "segmentation.seg.nrrd"
-    result = report["result"]
+    names, result = ResultNames.from_report(report, reference.GetName()), report["result"]
+    prepared = read_prepared(folder)
+    yield
+    folder_item = add_folder(names.folder, beside=reference)
+    file, segmentation = folder / "segmentation.seg.nrrd", None
+    if file.exists():
+        segmentation = load_segments(file, names.of("Outline"), reference, prepared.outlines if prepared else None)
+    yield
     right, anterior, superior = result["center_ras"]
     nodes = SceneNodes(
-        folder_item=add_folder(names.folder, beside=reference),
+        folder_item=folder_item,
         reference=reference,
-        segmentation=load_segments(outlines, names.of("Outline"), reference) if outlines.exists() else None,
+        segmentation=segmentation,
         report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
-        surface=_body(report, role, reference, names) if context_surface else None,
+        surface=add_surroundings(folder, report, reference, None, names, prepared) if context_surface else None,
         focus_ras=(right, anterior, superior),
         frame_ras=around(Grid.from_dict(report["settings"]["network_grids"][0])),
     )
     for name, node in volumes.items():
+        yield
         style_input(node, modality(report, name))
+    yield
     finish(nodes, names, volumes)
     return nodes
 
@@ -111,25 +116,3 @@ def around(grid: Grid) -> NDArray[np.float64]:
     middle = (np.array(grid.size) - 1) / 2
     signs = np.stack(np.meshgrid((-1, 1), (-1, 1), (-1, 1), indexing="ij"), axis=-1).reshape(-1, 3)
     return grid.ras_from_ijk(middle + signs * half)
-
-
-def _body(report: Mapping[str, Any], role: str, reference: Any, names: ResultNames) -> Any | None:
-    is_ct = modality(report, role) == CT
-    return body_surface(reference, names, report["result"]["center_ras"]) if is_ct else None
-
-
-def body_surface(reference: Any, names: ResultNames, lesion_ras: Sequence[float]) -> Any | None:
-    """Add the surface of the body: the piece of a CT denser than air that holds the lesion, its holes filled.
-
-    A scan of the legs has two pieces. Where the lesion (RAS, mm) lies in none, it is the largest.
-    """
-    ct = volume_of_node(reference)
-    coarse = resample(ct, ct.grid.with_spacing(_BODY_SPACING_MM), fill=-1000.0)
-    labels, count = ndimage.label(coarse.array > _BODY_FROM_HU)
-    if not count:
-        return None
-    ijk = np.rint(coarse.grid.ijk_from_ras(lesion_ras)).astype(int)
-    i, j, k = np.clip(ijk, 0, np.array(coarse.grid.size) - 1)
-    piece = int(labels[k, j, i]) or int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
-    body = np.stack([ndimage.binary_fill_holes(plane) for plane in labels == piece])
-    return add_context_surface(ct, Volume(body.astype(np.uint8), coarse.grid), names.of("Body surface"))

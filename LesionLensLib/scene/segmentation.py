@@ -11,31 +11,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from LesionLensLib.display.context import context_of
+from LesionLensLib.display.prepared import Prepared, read_prepared
 from LesionLensLib.errors import InternalFault
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.outcome_card import SIMULATED_NOTE
-from LesionLensLib.scene.hierarchy import add_folder, all_or_nothing, move_into
+from LesionLensLib.scene.hierarchy import add_folder, move_into
 from LesionLensLib.scene.layout import show_reference
 from LesionLensLib.scene.probability import style_probability
 from LesionLensLib.scene.provenance import remember_images
 from LesionLensLib.scene.segments import largest_lesion_ras, load_segments
-from LesionLensLib.scene.surface import add_context_surface
+from LesionLensLib.scene.stepwise import Showing, Steps
+from LesionLensLib.scene.surface import TITLES, add_context_surface
 from LesionLensLib.scene.tables import add_lesion_table, add_report
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume, grid_of_node, right_handed_grid, volume_of_node
 
 RESEARCH_USE = "Research use only; not a medical device."
 EVIDENCE_NOTES = {"simulated": f" ({SIMULATED_NOTE})", "untrained": " (untrained)"}
-BRAIN_MASK_FILE = "brain.nrrd"
 
 
 @dataclass(frozen=True)
 class SceneNodes:
     """The nodes of one result; `folder_item` is their folder in the subject hierarchy, those with a default may lack.
 
-    `focus_ras` (mm) is what the views show where the result itself says it, `frame_ras` (n, 3) what fits into them.
+    `focus_ras` (mm) is what the views show, `frame_ras` (n, 3) what fits into them.
     """
 
     folder_item: int
@@ -71,29 +73,47 @@ def show_result(
     the result follows it. Raises `InternalFault` where the folder does not belong to these volumes; after any error
     the scene is as it was.
     """
-    with all_or_nothing():
-        return _show(Path(folder), volumes, reference_role, brain, context_surface)
+    return Showing(showing_result(folder, volumes, reference_role, brain, context_surface)).run()
 
 
-def _show(
-    folder: Path, volumes: Mapping[str, Any], reference_role: str | None, brain: Volume | None, context_surface: bool
-) -> SceneNodes:
+def showing_result(
+    folder: Path,
+    volumes: Mapping[str, Any],
+    reference_role: str | None = None,
+    brain: Volume | None = None,
+    context_surface: bool = True,
+) -> Steps[SceneNodes]:
+    """Do what `show_result` does in steps, for a window that must answer meanwhile."""
     load_terminology()
     report_text = (folder / "report.json").read_text(encoding="utf-8")
-    probability = read_volume(folder / "probability.nrrd")
-    report = json.loads(report_text)
+    report, probability = json.loads(report_text), read_volume(folder / "probability.nrrd")
     reference = reference_node(volumes, reference_role or report["model"].get("reference_role"), probability.grid)
     names = ResultNames.from_report(report, reference.GetName())
+    yield
+    prepared = read_prepared(folder)
+    yield
+    folder_item = add_folder(names.folder, beside=reference)
+    outlines = prepared.outlines if prepared else None
+    segmentation = load_segments(folder / "segmentation.seg.nrrd", names.of("Lesions"), reference, outlines)
+    yield
+    probability_node = add_volume(probability, names.of("Lesion probability"))
+    style_probability(probability_node)
+    yield
+    table = add_lesion_table(folder / "lesions.csv", names.of("Lesion table"))
+    report_node = add_report(report_text, f"{names.of('Report')}, research use only", names.description)
+    yield
+    surface = add_surroundings(folder, report, reference, brain, names, prepared) if context_surface else None
     nodes = SceneNodes(
-        folder_item=add_folder(names.folder, beside=reference),
+        folder_item=folder_item,
         reference=reference,
-        segmentation=load_segments(folder / "segmentation.seg.nrrd", names.of("Lesions"), reference),
-        probability=add_volume(probability, names.of("Lesion probability")),
-        table=add_lesion_table(folder / "lesions.csv", names.of("Lesion table")),
-        report=add_report(report_text, f"{names.of('Report')}, research use only", names.description),
-        surface=brain_surface(folder, reference, brain, names) if context_surface else None,
+        segmentation=segmentation,
+        probability=probability_node,
+        table=table,
+        report=report_node,
+        surface=surface,
+        focus_ras=prepared.focus_ras if prepared else largest_lesion_ras(segmentation, reference),
     )
-    style_probability(nodes.probability)
+    yield
     finish(nodes, names, volumes)
     return nodes
 
@@ -143,13 +163,17 @@ def _same_place(first: Grid, second: Grid) -> bool:
     return right_handed_grid(first).is_close(right_handed_grid(second), tolerance_mm=0.01)
 
 
-def brain_surface(folder: Path, reference: Any, brain: Volume | None, names: ResultNames) -> Any | None:
-    """Add the outside of the brain, or where no mask of it is known, of the head."""
-    mask_file = folder / BRAIN_MASK_FILE
-    if brain is None and mask_file.exists():
-        brain = read_volume(mask_file)
-    name = names.of("Head surface" if brain is None else "Brain surface")
-    return add_context_surface(volume_of_node(reference), brain, name)
+def add_surroundings(
+    folder: Path,
+    report: Mapping[str, Any],
+    reference: Any,
+    brain: Volume | None,
+    names: ResultNames,
+    prepared: Prepared | None,
+) -> Any | None:
+    """Add what lies around a result, as it was prepared or as it is found now: brain, head or body; or nothing."""
+    context = prepared.context if prepared else context_of(folder, report, volume_of_node(reference), brain)
+    return None if context is None else add_context_surface(context, names.of(TITLES[context.kind]))
 
 
 def finish(nodes: SceneNodes, names: ResultNames, volumes: Mapping[str, Any]) -> None:
@@ -165,11 +189,4 @@ def finish(nodes: SceneNodes, names: ResultNames, volumes: Mapping[str, Any]) ->
         if node.IsA("vtkMRMLTransformableNode"):
             node.SetAndObserveTransformNodeID(nodes.reference.GetTransformNodeID())
     move_into(nodes.folder_item, nodes.data_nodes)
-    show_reference(nodes.reference, focus_of(nodes))
-
-
-def focus_of(nodes: SceneNodes) -> tuple[float, float, float] | None:
-    """Return the point (RAS, mm) of a result to look at: the one it names, else inside the largest lesion, or None."""
-    if nodes.focus_ras is not None or nodes.segmentation is None:
-        return nodes.focus_ras
-    return largest_lesion_ras(nodes.segmentation, nodes.reference)
+    show_reference(nodes.reference, nodes.focus_ras)

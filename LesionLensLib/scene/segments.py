@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,19 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
+from LesionLensLib.display.focus import largest_part_ras
+from LesionLensLib.display.outline import SMOOTHING
 from LesionLensLib.errors import InternalFault
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.scene.terminology import BRAIN, LESION, Term, find_term
 from LesionLensLib.scene.volumes import grid_of_node, right_handed
 
-# Slicer's default of 0.5 shrinks lesions of a few voxels away.
-SURFACE_SMOOTHING = 0.35
 
-
-def load_segments(path: Path, name: str, reference: Any) -> Any:
+def load_segments(path: Path, name: str, reference: Any, outlines: Mapping[str, Any] | None = None) -> Any:
     """Load a `.seg.nrrd` as a segmentation node with the geometry of the volume node `reference`.
 
-    A segment whose file gives no terminology becomes a lesion of the brain; its name and colour stay. Raises
+    A segment whose file gives no terminology becomes a lesion of the brain; its name and colour stay. `outlines` are
+    the closed surfaces (vtkPolyData, RAS) by segment where they were prepared; else Slicer makes them. Raises
     `InternalFault` where Slicer cannot read the file, which our own program has written.
     """
     node = slicer.modules.segmentations.logic().LoadSegmentationFromFile(str(path.absolute()), True, name)
@@ -34,7 +35,7 @@ def load_segments(path: Path, name: str, reference: Any) -> Any:
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     core = node.GetSegmentation()
     _complete_segments(core)
-    _show(node)
+    _show(node, outlines)
     return node
 
 
@@ -72,26 +73,8 @@ def lesion_mask(segmentation: Any, reference: Any) -> NDArray[np.bool_]:
 
 
 def largest_lesion_ras(segmentation: Any, reference: Any) -> tuple[float, float, float] | None:
-    """Return the RAS point (mm) in the largest lesion that lies deepest inside it; None where there is no lesion.
-
-    The deepest point and not the centroid: the centroid of a curved lesion may lie outside it, and a slice there
-    would miss what it should show.
-    """
-    from scipy import ndimage  # not at the top: a panel that opens reads segments too, and must not wait for scipy
-
-    mask = lesion_mask(segmentation, reference)
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if not count:
-        return None
-    sizes = np.bincount(labels.ravel())
-    number = int(np.argmax(sizes[1:])) + 1
-    box = ndimage.find_objects(labels)[number - 1]
-    grid = grid_of_node(reference)
-    inside = np.pad(labels[box] == number, 1)
-    depth = ndimage.distance_transform_edt(inside, sampling=grid.spacing_mm[::-1])
-    k, j, i = np.array(np.unravel_index(np.argmax(depth), depth.shape)) - 1 + [axis.start for axis in box]
-    right, anterior, superior = grid.ras_from_ijk((i, j, k))
-    return float(right), float(anterior), float(superior)
+    """Return the RAS point (mm) that lies deepest inside the largest lesion; None where there is no lesion."""
+    return largest_part_ras(lesion_mask(segmentation, reference), grid_of_node(reference))
 
 
 def _is_empty(segmentation: Any, segment_id: str) -> bool:
@@ -127,12 +110,21 @@ def terminology_of(segment: Any) -> str:
     return str(tag)
 
 
-def _show(node: Any) -> None:
+def _show(node: Any, outlines: Mapping[str, Any] | None = None) -> None:
     """Show the segments as surfaces, if there is anything in them, and as outlines."""
-    if not all(_is_empty(node, segment_id) for segment_id in segment_ids(node)):
-        node.GetSegmentation().SetConversionParameter("Smoothing factor", str(SURFACE_SMOOTHING))
+    core = node.GetSegmentation()
+    if outlines is not None:
+        core.SetConversionParameter("Smoothing factor", str(SMOOTHING))
+        for segment_id, surface in outlines.items():
+            core.GetSegment(segment_id).AddRepresentation(_closed_surface_name(), surface)
+    elif not all(_is_empty(node, segment_id) for segment_id in segment_ids(node)):
+        core.SetConversionParameter("Smoothing factor", str(SMOOTHING))
         node.CreateClosedSurfaceRepresentation()
     _show_outlines(node)
+
+
+def _closed_surface_name() -> str:
+    return str(slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName())
 
 
 def _show_outlines(node: Any) -> None:

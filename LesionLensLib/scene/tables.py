@@ -11,7 +11,7 @@ from typing import Any
 import slicer
 import vtk
 
-from LesionLensLib.scene.provenance import EXPLAINABLE
+from LesionLensLib.scene.provenance import EXPLAINABLE, REPORT
 from LesionLensLib.scene.slicer_versions import set_column_title
 
 
@@ -98,6 +98,7 @@ def add_report(text: str, name: str, description: str, explainable: bool = True)
     # Complete before it is added: selectors that list by an attribute look for it at that moment.
     node = slicer.vtkMRMLTextNode()
     node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    node.SetAttribute(REPORT, "1")
     if explainable:
         node.SetAttribute(EXPLAINABLE, "1")
     node.SetEncoding(vtk.VTK_ENCODING_UTF_8)

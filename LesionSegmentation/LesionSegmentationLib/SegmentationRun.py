@@ -9,8 +9,8 @@ from LesionLensLib.jobs import SegmentJob
 from LesionLensLib.panel.DicomObjects import dicomJobFields, keepObjects
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
-from LesionLensLib.scene.provenance import remember_masks
-from LesionLensLib.scene.segmentation import show_result
+from LesionLensLib.scene.provenance import remember_masks, remember_outlines
+from LesionLensLib.scene.segmentation import showing_result
 from LesionSegmentationLib.OutputNode import moveSegments
 
 
@@ -72,6 +72,7 @@ class SegmentationRun(PanelRun):
         return SegmentJob(
             inputs=writeImages(self.inputs, folder),
             output=str(folder / "result"),
+            display=True,
             model=self.model,
             brain_mask=writeBrainMask(settings.brainMask, folder, next(iter(self.inputs.values()), None)),
             register=settings.registerChannels,
@@ -84,12 +85,13 @@ class SegmentationRun(PanelRun):
             **dicom,
         )
 
-    def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
+    def showing(self, folder: Path, report: dict, warnings: tuple) -> Any:
         """Add the nodes of the result, the segments into the chosen node."""
-        nodes = show_result(folder, self.inputs)
+        nodes = yield from showing_result(folder, self.inputs)
         remember_masks(nodes.report, brain_mask=self.settings.brainMask)
-        if self.segmentation is not None:
-            moveSegments(nodes, self.segmentation)
-        segmentation = self.segmentation or nodes.segmentation
         dicom = keepObjects(folder)
+        segmentation = self.segmentation or nodes.segmentation
+        if self.segmentation is not None:  # the last of all, since it cannot be taken back
+            moveSegments(nodes, self.segmentation)
+        remember_outlines(nodes.report, segmentation)
         return Result(segmentation, nodes.probability, nodes.table, report, nodes.report, warnings, dicom)

@@ -12,8 +12,7 @@ from LesionLensLib.panel.InputChecks import whyNotReady as whyImagesNotReady
 from LesionLensLib.panel.LesionPlace import LesionPlace, imageCard, whyPlaceNotReady
 from LesionLensLib.panel.NodeFiles import referenceImage, writeBrainMask, writeImages
 from LesionLensLib.panel.PanelRun import Listener, PanelRun
-from LesionLensLib.scene.hierarchy import all_or_nothing
-from LesionLensLib.scene.provenance import remember_masks
+from LesionLensLib.scene.provenance import remember_before, remember_masks, report_on
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ class PredictionRun(PanelRun):
         super().__init__([*inputs.values(), place.node, settings.brainMask], listener, program)
         self.inputs, self.model, self.place, self.settings = dict(inputs), model, place, settings
         self._training: TrainingRisks | None = None
+        self._before = report_on(place.node)  # now: another run may make the same segmentation anew meanwhile
 
     def writeJob(self, folder: Path) -> PredictJob:
         """Write the images, the lesion and the brain mask."""
@@ -100,6 +100,7 @@ class PredictionRun(PanelRun):
         return PredictJob(
             inputs=images,
             output=str(folder / "result"),
+            display=True,
             model=self.model,
             brain_mask=writeBrainMask(settings.brainMask, folder, reference),
             register=settings.registerChannels,
@@ -110,14 +111,15 @@ class PredictionRun(PanelRun):
             **self.place.writeInto(folder, reference),
         )
 
-    def showResult(self, folder: Path, report: dict, warnings: tuple) -> Result:
+    def showing(self, folder: Path, report: dict, warnings: tuple) -> Any:
         """Add the nodes of the result and the chart of the risk, in one folder."""
-        from LesionLensLib.scene.prediction import show_prediction  # both bring SimpleITK, which opening must not load
+        from LesionLensLib.scene.prediction import showing_prediction  # both bring SimpleITK: not while opening
         from LesionLensLib.scene.risk_plot import add_risk_plot
 
-        with all_or_nothing():
-            nodes = show_prediction(folder, self.inputs)
-            chart = add_risk_plot(nodes, report, self._training)
+        nodes = yield from showing_prediction(folder, self.inputs)
+        yield
+        chart = add_risk_plot(nodes, report, self._training)
+        remember_before(nodes.report, self._before)
         remember_masks(nodes.report, self.place.node, self.place.partId, self.settings.brainMask)
         return Result(
             report, nodes.report, chart, nodes.folder_item, nodes.reference, nodes.segmentation, warnings,

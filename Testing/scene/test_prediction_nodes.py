@@ -155,20 +155,17 @@ def test_the_command_writes_scene_and_pictures_of_a_prediction(tiny_outcome_mode
     assert min((output / name).stat().st_size for name in pictures) > 5000
 
 
-def test_of_two_legs_the_one_with_the_lesion_is_shown_though_the_other_is_larger(slicer: Any) -> None:
+def test_of_two_legs_the_one_with_the_lesion_is_shown_though_the_other_is_larger() -> None:
+    from LesionLensLib.display.context import around_body
     from LesionLensLib.geometry import Grid
-    from LesionLensLib.scene.prediction import body_surface
-    from LesionLensLib.scene.segmentation import ResultNames
-    from LesionLensLib.scene.volumes import add_volume
 
     grid = Grid((60, 36, 12), (4.0, 4.0, 5.0), (0.0, 0.0, 0.0))
     ras = grid.ras_from_ijk(np.stack(np.indices(grid.shape)[::-1], -1))
     small, large = (-60.0, -70.0), (-170.0, -70.0)  # R and A of the axes; RAS is minus LPS here
     legs = [np.hypot(ras[..., 0] - r, ras[..., 1] - a) < radius for (r, a), radius in ((small, 30.0), (large, 45.0))]
-    ct = add_volume(Volume(np.where(legs[0] | legs[1], 40.0, -1000.0).astype(np.float32), grid), "CT")
-    names = ResultNames("chmfl-sarcoma", "CT", "real-data")
-    bounds = [body_surface(ct, names, (*axis, 25.0)).GetPolyData().GetBounds() for axis in (small, large)]
+    ct = Volume(np.where(legs[0] | legs[1], 40.0, -1000.0).astype(np.float32), grid)
+    bounds = [around_body(ct, (*axis, 25.0)).surface.GetBounds() for axis in (small, large)]
     assert bounds[0][:2] == pytest.approx((-90.0, -30.0), abs=4.0)
     assert bounds[1][:2] == pytest.approx((-215.0, -125.0), abs=4.0)
-    outside = body_surface(ct, names, (-110.0, -10.0, 25.0)).GetPolyData().GetBounds()
+    outside = around_body(ct, (-110.0, -10.0, 25.0)).surface.GetBounds()
     assert outside[:2] == pytest.approx(bounds[1][:2]), "in the air between them the larger one is taken"
