@@ -10,6 +10,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,13 @@ ABSOLUTE_PATH = re.compile(r"(?<![\w./])(?:[A-Za-z]:)?[\\/](?:[^\s\\/:;,'\"]+[\\
 
 
 def complete_report(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what every report says about the tool, the machine's software and memory; texts lose absolute paths.
+    """Add the moment (UTC) and what every report says about tool, software and memory; texts lose absolute paths.
 
     Raises `InternalFault` where a field of the contract is missing or has another type.
     """
     report: dict[str, Any] = {
         "schema": REPORT_SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "tool": {"name": "lesionlens", "version": LesionLensLib.__version__},
         "peak_memory_mb": peak_memory_mb(),
         "environment": environment_versions(),

@@ -108,6 +108,10 @@ class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget):
         """Do not follow the parameter node while another module is shown; a run goes on."""
         self.panel.exit()
 
+    def predict(self, reportNode: Any) -> None:
+        """Choose the images of a segmentation by its report node, and the segmentation as the lesion."""
+        self.panel.predict(reportNode)
+
     def onReload(self) -> None:
         """Read the files of our libraries again too."""
         if self.panel is not None:  # a reload must also help where `setup` has failed

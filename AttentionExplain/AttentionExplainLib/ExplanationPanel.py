@@ -75,6 +75,7 @@ class ExplanationPanel(ModulePanel):
             node.filledFrom = resultId
             if chosen is not None:
                 chosen.fillIn(node, self.parts.card(chosen.model))
+                self.parts.howMade.show(node.result)
         self._isJustFilled = chosen is not None
 
     def showOwn(self) -> None:

@@ -174,6 +174,7 @@ class ModulePanel(VTKObservationMixin):
         """Show what came out."""
         self._result = result
         self.parts.showResult(result)
+        self.parts.howMade.show(result.reportNode)
         self._refresh()
 
     def onFailed(self, error: Exception) -> None:

@@ -14,6 +14,7 @@ from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
 from LesionLensLib.panel.DicomObjects import OBJECTS_FOLDER
+from LesionLensLib.panel.HowMade import HowMade
 from LesionLensLib.panel.InputChecks import imageFindings, suggestedRole
 from LesionLensLib.panel.Installation import askAndInstall, isUnfinished, missingPackages
 from LesionLensLib.panel.ModelAbout import ModelAbout
@@ -43,6 +44,7 @@ class PanelParts:
         self._outcome = ""
         self._warnings: list[str] = []
         self.rows = ChannelRows(ui.channelRows, self._imageFindings, self._suggestedRole)
+        self.howMade = HowMade(ui.advancedCollapsibleButton)
         self.about = ModelAbout(ui.advancedCollapsibleButton)
 
     def whyNotOffered(self, card: ModelCard) -> str:

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 from LesionLensLib.panel.Explaining import explainResult
 from LesionLensLib.panel.ModulePanel import ModulePanel
+from LesionLensLib.panel.Predicting import predictFrom
 from LesionSegmentationLib.LesionTable import jumpToLesion
 from LesionSegmentationLib.SampleCase import loadSampleCase
 from LesionSegmentationLib.SegmentationParts import SegmentationParts
@@ -24,6 +25,7 @@ class SegmentationPanel(ModulePanel):
         """Connect the sample case and what is shown of the lesions."""
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
         self.ui.lesionTable.connect("cellClicked(int,int)", self.onLesionClicked)
+        self.ui.predictButton.connect("clicked(bool)", self.onPredict)
         self.ui.explainButton.connect("clicked(bool)", self.onExplain)
 
     def showModel(self) -> None:
@@ -75,6 +77,11 @@ class SegmentationPanel(ModulePanel):
         """Move the slice views to the lesion."""
         if self._result is not None and self._result.table.GetScene() is not None:
             jumpToLesion(self._result.table, row)
+
+    def onPredict(self) -> None:
+        """Open the module that predicts, with this segmentation as the lesion."""
+        if self._result is not None and self._result.reportNode.GetScene() is not None:
+            predictFrom(self._result.reportNode)
 
     def onExplain(self) -> None:
         """Open the module that explains, with this segmentation chosen."""

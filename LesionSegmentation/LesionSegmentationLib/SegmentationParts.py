@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.panel.PanelParts import PanelParts
+from LesionLensLib.panel.Predicting import PredictButton
 from LesionSegmentationLib.LesionTable import showLesions
 
 
@@ -14,6 +15,10 @@ class SegmentationParts(PanelParts):
 
     ownModelSetting = "LesionLens/OwnModelFolder"
     applyToolTip = _("Find the lesions.")
+
+    def __init__(self, ui: Any) -> None:
+        super().__init__(ui)
+        self.predictButton = PredictButton(ui.predictButton, ui.predictLabel)
 
     def whyNotOffered(self, card: ModelCard) -> str:
         """Models of outcomes have a panel of their own, and those of loads outline nothing."""
@@ -32,6 +37,7 @@ class SegmentationParts(PanelParts):
         showLesions(self.ui.lesionTable, result.table if result else None)
         for widget in (self.ui.lesionTable, self.ui.explainButton):
             widget.visible = result is not None
+        self.predictButton.show([one["role"] for one in result.report["inputs"]] if result else None)
         estimate = result.report["result"].get("quick_estimate") if result else None
         self.ui.estimateLabel.text = estimate["text"] if estimate else ""
         self.ui.estimateLabel.visible = estimate is not None

@@ -8,6 +8,9 @@ from slicer.i18n import tr as _
 from LesionLensLib.panel.Explaining import explainResult
 from LesionLensLib.panel.LesionSelector import LesionSelector
 from LesionLensLib.panel.ModulePanel import ModulePanel
+from LesionLensLib.panel.Predicting import fittingCard, outcomeCards
+from LesionLensLib.panel.RecordText import rolesOf
+from LesionLensLib.scene.provenance import made_from, outlines_of
 from MetastasisOutcomeLib.PredictionParts import PredictionParts, jumpToLesion, showPlot
 from MetastasisOutcomeLib.SampleCase import loadSampleCase
 
@@ -31,6 +34,23 @@ class PredictionPanel(ModulePanel):
     def followOwn(self, parameterNode: Any) -> None:
         """Let the parts of the lesion follow."""
         self.lesionSelector.setParameterNode(parameterNode)
+
+    def predict(self, reportNode: Any) -> None:
+        """Choose the images and the lesions of a segmentation by its report node, and the model that fits them."""
+        self.initializeParameterNode()
+        card = fittingCard(made_from(reportNode, rolesOf(reportNode)).images, outcomeCards())
+        if card is None:
+            return
+        self._parameterNode.model = card.id
+        self.showModel()
+        made = made_from(reportNode, self.parts.rows.rows)
+        with slicer.util.NodeModify(self._parameterNode):
+            self._parameterNode.lesion = outlines_of(reportNode)
+            self._parameterNode.lesionPart = ""
+            self._parameterNode.brainMask = made.brain_mask
+        self.parts.rows.choose(made.images)
+        self.parts.howMade.show(reportNode)
+        self._refresh()
 
     def showOwn(self) -> None:
         """Show the parts of the lesion as they are now."""
