@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 LESIONLENS_DATA ?= ../shared/data
 DEMO_CASE ?= lj_p07
+# The tests of a file stay together, in one of so many processes.
+TEST_WORKERS ?= 2
 # A machine without GPU wants the CPU build of torch, which is not on the Python Package Index: name an index or a
 # folder of wheels that has it, for example `make demo TORCH_INDEX=URL`; torch's own install page gives the URL.
 TORCH_INDEX ?=
@@ -21,7 +23,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m pytest
+	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 bench: $(BENCH_STAMP)
 	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m Testing.Benchmarks --output benchmarks.json
