@@ -14,7 +14,7 @@ from predict_files import make_case
 from LesionLensLib.images import write_volume
 
 ROLES = ("PET", "CT", "lesion")
-TIMES = ("timing", "peak_memory_mb", "run")
+TIMES = ("timing", "created", "peak_memory_mb", "run")
 SPEED = "device_reason"  # says how fast a test convolution ran
 
 

@@ -48,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: Progress) -> int:
     """Run the cohort and print what came of it; the code is that of the first failure only where all cases failed."""
-    from LesionLensLib.cohort.bids_derivatives import check_destination, write_derivatives
     from LesionLensLib.cohort.request import CohortRequest
     from LesionLensLib.cohort.run import run_cohort
 
@@ -65,9 +64,13 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         overwrite=options.overwrite,
     )
     if options.bids:
+        from LesionLensLib.cohort.bids_derivatives import check_destination
+
         check_destination(Path(options.bids))  # a refusal must not wait for the end
     report = run_cohort(request, progress)
     if options.bids and report["cases"]["done"]:
+        from LesionLensLib.cohort.bids_derivatives import write_derivatives
+
         write_derivatives(request.output, request.manifest, Path(options.bids))
     progress.result({"output": options.output, "report": report})
     if options.progress != "json":

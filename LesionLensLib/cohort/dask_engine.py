@@ -28,19 +28,21 @@ LOST_REMEDY = "Use fewer workers or add --lean, then run again with --resume."
 
 
 class DaskEngine:
-    """Gives orders to the workers of a client; with `resources` only to those that have them."""
+    """Gives orders to the workers of a client; with `resources` only to those that have them.
 
-    def __init__(self, client: Client, resources: dict[str, float]) -> None:
-        self._client, self._resources = client, resources
+    Where no worker was there for `patience_s` seconds nobody can be hoped for any more; None waits for ever.
+    """
+
+    def __init__(self, client: Client, resources: dict[str, float], patience_s: float | None = None) -> None:
+        self._client, self._resources, self._patience_s = client, resources, patience_s
+        self._seen = time.monotonic()
         self._under_way: dict[str, tuple[Future, Order]] = {}
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._workers, self._counted = 0, float("-inf")
 
     def free(self) -> int:
-        """Return how many workers have nothing to do."""
-        if time.monotonic() - self._counted > COUNT_WORKERS_EVERY_S:
-            self._workers = _count_workers(self._client, self._resources)
-            self._counted = time.monotonic()
+        """Return how many workers have nothing to do; raises `EnvironmentFault` where nobody is left."""
+        self._count()
         return max(0, self._workers - len(self._under_way))
 
     def submit(self, order: Order) -> None:
@@ -51,7 +53,8 @@ class DaskEngine:
         future.add_done_callback(self._ended.put)
 
     def finished(self, timeout_s: float) -> list[Outcome]:
-        """Return the cases that have ended; raises `EnvironmentFault` where the scheduler is gone."""
+        """Return the cases that have ended; raises `EnvironmentFault` where scheduler or workers are gone for good."""
+        self._count()
         ended = []
         with suppress(queue.Empty):
             ended.append(self._ended.get(timeout=timeout_s))
@@ -67,6 +70,19 @@ class DaskEngine:
         while self._under_way and time.monotonic() < until:
             with suppress(queue.Empty):
                 self._under_way.pop(self._ended.get(timeout=0.1).key)
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if now - self._counted < COUNT_WORKERS_EVERY_S:
+            return
+        self._workers, self._counted = _count_workers(self._client, self._resources), now
+        if self._workers:
+            self._seen = now
+        elif self._patience_s is not None and now - self._seen > self._patience_s:
+            raise EnvironmentFault(
+                "The workers have died and none could be started again.",
+                "Free some memory, then run again with --resume and fewer workers.",
+            )
 
     def _outcome(self, future: Future) -> Outcome:
         _, order = self._under_way.pop(future.key)
@@ -105,7 +121,7 @@ def joined_cluster(address: str, device: str) -> Iterator[DaskEngine]:
             f"No Dask scheduler answers at {address}.", "Start it, or correct --scheduler.", str(error)
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        message = f"{address} is not the address of a Dask scheduler."
+        message = f"{address or 'Nothing'} is not the address of a Dask scheduler."
         raise UserError(message, "Write it as tcp://HOST:8786, as the scheduler shows it.", str(error)) from error
     with client, stopping(DaskEngine(client, _resources(client, device))) as engine:
         yield engine

@@ -21,7 +21,7 @@ from LesionLensLib.cohort.gpu_gate import GATE_VARIABLE
 from LesionLensLib.cohort.threads import thread_variables
 from LesionLensLib.errors import EnvironmentFault
 
-START_WITHIN_S = 120
+START_WITHIN_S, PATIENCE_S = 300, 600
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ONLY_HERE = "127.0.0.1"
 
@@ -32,6 +32,11 @@ def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]
     folder = Path(tempfile.mkdtemp(prefix="lesionlens-workers-"))
     settings: dict[str, Any] = {
         "distributed.scheduler.worker-ttl": None,  # a process that computes for minutes is not dead
+        # A worker that died is started again; on a busy machine that was seen to take longer than the 15 s after which
+        # Dask forgets it, and the run waited for ever.
+        "distributed.deploy.lost-worker-timeout": f"{PATIENCE_S} s",
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
         "distributed.nanny.pre-spawn-environ": thread_variables(threads),
     }
     try:
@@ -41,7 +46,7 @@ def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]
             except TimeoutError as error:
                 message = f"No worker has started within {START_WITHIN_S} s."
                 raise EnvironmentFault(message, "Close other programs, or use --workers 1.", str(error)) from error
-            with stopping(DaskEngine(client, {})) as engine:
+            with stopping(DaskEngine(client, {}, PATIENCE_S)) as engine:
                 yield engine
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -52,10 +57,12 @@ def _cluster(count: int, device: str, folder: Path) -> Iterator[Client]:
     security = _security()
     protocol = "tcp://" if security is None else "tls://"
     shared = {"host": ONLY_HERE, "protocol": protocol, "security": security}
-    scheduler = {"cls": Scheduler, "options": {**shared, "dashboard": False, "dashboard_address": None}}
+    scheduler = {"cls": Scheduler, "options": {**shared, "dashboard": False, "dashboard_address": f"{ONLY_HERE}:0"}}
     worker = {
         **shared,
         "nthreads": 1,
+        "dashboard": False,
+        "dashboard_address": f"{ONLY_HERE}:0",
         "memory_limit": 0,  # the memory ladder of each case looks after that; Dask would kill the worker
         "local_directory": str(folder),
         "preload": ["LesionLensLib.cohort.worker_setup"],

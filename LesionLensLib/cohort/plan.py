@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import LesionLensLib
@@ -41,6 +41,15 @@ class Planner:
         order = self._order(row, job)
         kept = self._kept(order, stamps) if self.resume else None
         return order if kept is None else kept
+
+    def finished_meanwhile(self, row: ManifestRow) -> Outcome | None:
+        """Return the result of a case that a worker finished without its answer having arrived, else None."""
+        try:
+            job = self.template.job_of(row, str(self.folder.new_work_folder(row.case)))
+            found = self._kept(self._order(row, job), stamps_of(paths_of(job)))
+        except LesionLensError:
+            return None
+        return None if found is None else replace(found, computed=True)
 
     def _order(self, row: ManifestRow, job: CaseJob) -> Order:
         self._model = self._model or model_digest(job)

@@ -17,10 +17,10 @@ from LesionLensLib.cohort.request import CohortRequest, check_rows, template_of
 from LesionLensLib.cohort.summary import FINISHED, INTERRUPTED, RUNNING, Cohort, cohort_report
 from LesionLensLib.cohort.table import cohort_table
 from LesionLensLib.errors import EnvironmentFault
-from LesionLensLib.interrupts import several_results, undisturbed
+from LesionLensLib.interrupts import several_results
 from LesionLensLib.manifest import read_manifest
 from LesionLensLib.progress import Progress
-from LesionLensLib.results import speaking_of_disk
+from LesionLensLib.results import speaking_of_disk, undisturbed_quietly
 
 SAVE_EVERY_S, WAIT_S, SAY_NO_WORKERS_AFTER_S = 2.0, 0.5, 15.0
 NOT_SEEN = "A worker does not see that the run goes on."
@@ -51,10 +51,18 @@ def run_cohort(request: CohortRequest, progress: Progress) -> dict[str, Any]:
                 with engine as workers:
                     run.drive(workers)
         except BaseException:
-            with undisturbed():
+            with undisturbed_quietly():
+                run.outcomes |= _finished_meanwhile(planner, run)
                 run.save(INTERRUPTED)
             raise
         return run.save(FINISHED)
+
+
+def _finished_meanwhile(planner: Planner, run: CohortRun) -> dict[str, Outcome]:
+    """Return the cases that were put under their name while nobody listened any more."""
+    unknown = [row for row in run.cohort.rows if row.case not in run.outcomes]
+    found = {row.case: planner.finished_meanwhile(row) for row in unknown}
+    return {case: outcome for case, outcome in found.items() if outcome is not None}
 
 
 @dataclass
@@ -85,10 +93,10 @@ class CohortRun:
                 while self.waiting and engine.free() > 0:
                     engine.submit(self.waiting.popleft())
                     self._under_way += 1
+                self._look_for_workers()
                 for outcome in engine.finished(WAIT_S):
                     self._under_way -= 1
                     self._take(outcome)
-                self._look_for_workers()
         finally:
             self.folder.stop_waiting()
 

@@ -6,6 +6,9 @@ in their last bits. Many workers of one thread each also do more cases an hour t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )  # fmt: skip
@@ -16,10 +19,17 @@ def thread_variables(threads: int) -> dict[str, str]:
     return dict.fromkeys(VARIABLES, str(threads))
 
 
-def limit_threads(threads: int) -> None:
-    """Tell the libraries that can be told after they were loaded."""
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let the libraries that can be told after they were loaded compute with so many threads for a while."""
     import SimpleITK as sitk
     import torch
 
+    before = torch.get_num_threads(), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     torch.set_num_threads(threads)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before[1])

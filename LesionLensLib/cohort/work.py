@@ -19,7 +19,7 @@ from LesionLensLib.cohort.order import Failure, Order, Outcome
 from LesionLensLib.cohort.publish import publish
 from LesionLensLib.cohort.record import CaseRecord, read_record, read_whole_report
 from LesionLensLib.cohort.template import paths_of
-from LesionLensLib.cohort.threads import limit_threads
+from LesionLensLib.cohort.threads import limited_threads
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, LesionLensError
 from LesionLensLib.jobs import CaseJob, job_from_json
 from LesionLensLib.report import without_paths
@@ -108,10 +108,10 @@ def _do(order: Order, begun: float) -> Outcome:
 
 
 def _run(order: Order, job: CaseJob) -> dict[str, Any]:
-    limit_threads(order.threads)
     gate = GpuGate.of_this_worker(order.task)
     try:
-        return run_case_job(job, CaseProgress(Path(order.mark), gate))
+        with limited_threads(order.threads):
+            return run_case_job(job, CaseProgress(Path(order.mark), gate))
     finally:
         gate.release()
 

@@ -7,8 +7,8 @@ import re
 from pure.messages_in_source import ROOT, messages
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
-# Users of the panels never meet these: training, the command line's own, and what only a broken call can cause.
-ELSEWHERE = ("LesionLensLib/training/", "LesionLensLib/cli/")
+# Users of the panels never meet these: training, cohorts, the command line's own, what only a broken call can cause.
+ELSEWHERE = ("LesionLensLib/training/", "LesionLensLib/cohort/", "LesionLensLib/cli/")
 PANEL_SENTENCES = ("InputChecks.py", "LesionPlace.py", "NodeFiles.py", "PanelRun.py", "SampleSources.py")
 
 
