@@ -171,7 +171,7 @@ torch.set_num_threads(1)
 net, x, choice = RSANet(base_width=8).eval(), torch.randn(1, 3, 96, 80, 80), DeviceChoice("cpu", "", PLAIN, 1)
 expected = predict_windows(prepare(net, choice, True), x[0], SMALLER_WINDOW, WINDOW_OVERLAP)
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
-# How much the allocator keeps ready differs from one computer to the next: the least room with which there is an answer.
+# Allocators keep different amounts ready: look for the least room with which there is an answer.
 for room_mb in range(8, 400, 8):
     resource.setrlimit(resource.RLIMIT_AS, (used + (room_mb << 20), resource.RLIM_INFINITY))
     try:
