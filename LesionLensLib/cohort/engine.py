@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from LesionLensLib.cohort.order import Order, Outcome
 from LesionLensLib.cohort.work import do_case
-from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.errors import Cancelled, EnvironmentFault
 
 INSTALL_DASK = "Install it with: pip install 'lesionlens[cohort]', or leave out --scheduler and use --workers 1."
 
@@ -49,7 +49,10 @@ class InProcess:
 
     def finished(self, timeout_s: float) -> list[Outcome]:
         order, self._order = self._order, None
-        return [] if order is None else [do_case(order)]
+        outcomes = [] if order is None else [do_case(order)]
+        if any(outcome.cancelled for outcome in outcomes):
+            raise Cancelled  # the signal that stopped the case was meant for the run
+        return outcomes
 
 
 def open_engine(workers: int, scheduler: str | None, device: str, threads: int) -> AbstractContextManager[Engine]:

@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from case_files import check_said, hashes
@@ -14,6 +16,9 @@ from cohort_cases import CohortFiles, write_cohort
 from tiny_outcome_model import changed_model
 
 from LesionLensLib.cli.main import main
+from LesionLensLib.cohort import work
+from LesionLensLib.jobs import CaseJob
+from LesionLensLib.progress import Progress
 
 PREDICTED = ["probability", "low", "high", "class", "typicality_percentile"]
 
@@ -194,6 +199,27 @@ def test_an_outdated_result_goes_where_its_case_fails_now(cohort: CohortFiles) -
     assert not (cohort.output / "case1").exists()
 
 
+def test_ctrl_c_in_the_middle_of_a_later_case_ends_the_run_and_keeps_the_first(
+    cohort: CohortFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, begun = work.run_case_job, []
+
+    def interrupted(job: CaseJob, progress: Progress) -> dict[str, Any]:
+        begun.append(job)
+        if len(begun) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(job, progress)
+
+    monkeypatch.setattr(work, "run_case_job", interrupted)
+    assert main(cohort.arguments("--overwrite")) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "cancelled"
+    assert cohort.statuses() == ["done", "pending", "pending"]
+    assert cohort.report()["state"] == "interrupted"
+    assert sorted(path.name for path in cohort.output.iterdir() if path.is_dir()) == ["case0"]
+    assert main(cohort.arguments("--resume")) == 0
+    assert (cohort.computed(), cohort.statuses()) == (2, ["done"] * 3)
+
+
 def test_what_would_fail_every_case_is_said_before_anything_is_written(
     cohort: CohortFiles, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,3 +287,36 @@ def test_a_second_run_into_the_same_folder_is_refused(
         assert main(cohort.arguments("--resume")) == 2
     check_said(capsys.readouterr().err, "Another run writes into results")
     assert main(cohort.arguments("--resume")) == 0
+
+
+def test_segment_takes_the_brain_of_its_row_and_tells_what_it_found(
+    phantom_files: dict[str, Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("LesionLensLib.cohort.engine.find_spec", lambda name: None)
+    images = ("T1", "T2", "FLAIR", "brain")
+    manifest = tmp_path / "heads.csv"
+    paths = ",".join(str(phantom_files[name]) for name in images)
+    manifest.write_text(f"case,patient,{','.join(images)}\nhead,someone,{paths}\n")
+    output = tmp_path / "out"
+    call = ["cohort", str(manifest), "--task", "segment", "--model", str(tiny_model), "--output", str(output)]
+    assert main([*call, "--device", "cpu", "--progress", "none", "--threshold", "0.6", "--no-quick-estimate"]) == 0
+    (row,) = CohortFiles(manifest, tiny_model, output).rows()
+    report = json.loads((output / "head" / "report.json").read_text())
+    assert int(row["lesion_count"]) == report["result"]["lesion_count"]
+    assert float(row["lesion_volume_ml"]) == report["result"]["lesion_volume_ml"]
+    assert float(row["sides_left_ml"]) == report["result"]["sides"]["left_ml"]
+    assert report["settings"]["threshold"] == 0.6
+    assert "brain" in [entry["role"] for entry in report["inputs"]]
+    assert set(json.loads((output / "head" / "cohort-case.json").read_text())["inputs"]) == set(images)
+
+
+def test_explain_takes_the_lesion_and_the_options_of_its_command(cohort: CohortFiles) -> None:
+    call = [argument if argument != "predict" else "explain" for argument in cohort.arguments("--overwrite")]
+    lines = cohort.manifest.read_text().splitlines()
+    cohort.manifest.write_text("\n".join(lines[:2]) + "\n")
+    assert main([*call, "--method", "gradcam", "--surface", "none", "--no-checks"]) == 0
+    (row,) = cohort.rows()
+    result = json.loads((cohort.output / "case0" / "report.json").read_text())["result"]
+    assert (row["method"], float(row["probability"])) == ("gradcam", result["probability"])
+    assert float(row["peak_value"]) == result["peak"]["value"]
+    assert (cohort.output / "case0" / "map.nrrd").is_file()
