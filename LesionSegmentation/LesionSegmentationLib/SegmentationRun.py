@@ -68,7 +68,8 @@ class SegmentationRun(PanelRun):
     def writeJob(self, folder: Path) -> SegmentJob:
         """Write the images and the brain mask."""
         settings, card = self.settings, find_card(self.model)
-        dicom = dicomJobFields(settings.dicom, referenceImage(self.inputs, card), card.reference_role)
+        reference = referenceImage(self.inputs, card) if settings.dicom else None  # else the program tells what lacks
+        dicom = dicomJobFields(settings.dicom, reference, card.reference_role)
         return SegmentJob(
             inputs=writeImages(self.inputs, folder),
             output=str(folder / "result"),

@@ -106,10 +106,12 @@ def test_every_result_of_the_scene_can_be_told_of_after_it_was_opened_again(
     (again,) = [node for node in slicer.util.getNodesByClass("vtkMRMLTextNode") if len(chain_of(node)) == 2]
     how.selector.setCurrentNode(again)
     assert how.browser.toPlainText() == before
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode(prediction.images["PET"].GetName()))
+    how.show(again)
+    assert "PET: no longer in the scene, SHA-256" in how.browser.toPlainText()
     chain_of(again)[0].SetText("edited")
     how.show(again)
     assert "This report was changed and cannot be read any more" in how.browser.toPlainText()
-    slicer.mrmlScene.RemoveNode(prediction.images["PET"])
 
 
 @pytest.mark.parametrize("reason", ["cancel", "scene", "image"])
