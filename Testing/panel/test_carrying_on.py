@@ -118,6 +118,7 @@ def test_every_result_of_the_scene_can_be_told_of_after_it_was_opened_again(
 def test_stopped_while_its_result_is_shown_it_leaves_no_node(filled: Any, slicer: Any, reason: str) -> None:
     scene = slicer.mrmlScene
     before = scene.GetNumberOfNodes()
+    slices = slicer.util.getNodesByClass("vtkMRMLModelNode")  # those of the slice views, where views were made before
     press(filled.ui.applyButton)
     wait_until(lambda: filled.ui.statusLabel.text == "Showing the result")
     run = filled.logic._slot._run
@@ -137,6 +138,7 @@ def test_stopped_while_its_result_is_shown_it_leaves_no_node(filled: Any, slicer
         scene.RemoveNode(filled.parts.rows.nodes()["T2"])
     assert not filled.logic.isRunning
     assert told in filled.ui.statusLabel.text
-    for kind in ("Segmentation", "Table", "Text", "Model"):
+    for kind in ("Segmentation", "Table", "Text"):
         assert slicer.util.getNodesByClass(f"vtkMRML{kind}Node") == []
+    assert [node for node in slicer.util.getNodesByClass("vtkMRMLModelNode") if node not in slices] == []
     assert not list(Path(slicer.app.temporaryPath).glob("LesionLens-*"))
