@@ -75,6 +75,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/display/context.py
   LesionLensLib/display/focus.py
   LesionLensLib/display/outline.py
+  LesionLensLib/display/polydata.py
   LesionLensLib/display/prepared.py
   LesionLensLib/errors.py
   LesionLensLib/explain/__init__.py
@@ -153,7 +154,6 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/surface/normals.py
   LesionLensLib/explain/surface/point_cloud.py
   LesionLensLib/explain/surface/poisson.py
-  LesionLensLib/explain/surface/polydata.py
   LesionLensLib/explain/surface/probe.py
   LesionLensLib/explain/surface/sampling.py
   LesionLensLib/explain/surface/seven_steps.py

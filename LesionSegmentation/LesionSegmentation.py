@@ -55,7 +55,8 @@ def onStartupCompleted() -> None:
 
     from LesionLensLib.scene.terminology import load_terminology
 
-    registerSampleData(Path(__file__).parent / "Resources" / "Icons")
+    icons = Path(__file__).parent / "Resources" / "Icons"
+    registerSampleData(icons, lambda: LesionSegmentationLogic().getParameterNode())
     load_terminology()
 
 

@@ -55,7 +55,8 @@ def onStartupCompleted() -> None:
     ensureLibrary()
     from MetastasisOutcomeLib.SampleCase import registerSampleData
 
-    registerSampleData(Path(__file__).parent / "Resources" / "Icons")
+    icons = Path(__file__).parent / "Resources" / "Icons"
+    registerSampleData(icons, lambda: MetastasisOutcomeLogic().getParameterNode())
 
 
 @parameterNodeWrapper

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from LesionLensLib.explain.surface.polydata import points_of, triangles_of
+from LesionLensLib.display.polydata import points_of, triangles_of
 from LesionLensLib.geometry import Grid, flip_lps_ras
 from LesionLensLib.images.volume import Volume
 

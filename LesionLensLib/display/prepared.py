@@ -13,7 +13,7 @@ import numpy as np
 from LesionLensLib.display.context import Context, context_of
 from LesionLensLib.display.focus import largest_part_ras
 from LesionLensLib.display.outline import closed_surface
-from LesionLensLib.explain.surface.polydata import (
+from LesionLensLib.display.polydata import (
     NORMALS,
     make_surface,
     point_arrays_of,

@@ -28,6 +28,7 @@ class ModulePanel(VTKObservationMixin):
         self.parent, self.logic, self.parts, self.ui = parent, logic, parts, parts.ui
         self._parameterNode: Any = None
         self._result: Any = None
+        self._isStarting = False
         self._binding = ParameterBinding(self.ui, parts.rows, self.nodeParameters, self._refresh)
 
     def open(self) -> None:
@@ -103,10 +104,11 @@ class ModulePanel(VTKObservationMixin):
     def _onNodesChanged(self, caller: Any, event: str) -> None:
         """Suggestions depend on the volumes in the scene, and so does whether the work can start.
 
-        Not while work is under way: nothing can be chosen then, and a result adds its nodes one by one.
+        Not while work is under way: nothing can be chosen then, and a result adds its nodes one by one. Not while it
+        is begun either: writing a mask adds nodes for a moment.
         """
         scene = slicer.mrmlScene
-        if not (scene.IsBatchProcessing() or scene.IsClosing() or self.logic.isRunning):
+        if not (scene.IsBatchProcessing() or scene.IsClosing() or self.logic.isRunning or self._isStarting):
             self._refresh()
 
     def _refresh(self, caller: Any = None, event: Any = None) -> None:
@@ -132,10 +134,17 @@ class ModulePanel(VTKObservationMixin):
             if self.parts.install(self._device()):
                 self._result = None
                 self.parts.showStart()
-                self.startWork(self._callbacks())
+                self._start()
             self._refresh()
         except LesionLensError as error:
             self.onFailed(error)
+
+    def _start(self) -> None:
+        self._isStarting = True
+        try:
+            self.startWork(self._callbacks())
+        finally:
+            self._isStarting = False
 
     def onStudyFolder(self) -> None:
         """Ask for the folder of a DICOM study and fill the rows from it."""

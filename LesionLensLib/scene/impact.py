@@ -8,9 +8,9 @@ import numpy as np
 import slicer
 import vtk
 
+from LesionLensLib.display.polydata import IMPACT
 from LesionLensLib.explain.surface.colors import ColorScale
 from LesionLensLib.explain.surface.colors import color_table as colors_of
-from LesionLensLib.explain.surface.polydata import IMPACT
 from LesionLensLib.scene.color_tables import color_table
 from LesionLensLib.scene.probability import lay_over
 

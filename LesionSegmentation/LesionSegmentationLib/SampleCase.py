@@ -1,5 +1,6 @@
 """The sample heads, simulated and real, for the panel's button, the module Sample Data and the tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,24 @@ def writeHead(folder: Path) -> dict:
     return write_volumes(make_head_phantom().channels, folder)
 
 
-def chooseImages(nodes: dict) -> None:
-    """Choose the images in the rows of the panel, whether it is open or not."""
+def chooseImages(typedNode: Any, nodes: dict) -> None:
+    """Choose the images in the panel's typed parameter node, whether the panel is open or not."""
     from LesionLensLib.panel.ChannelRows import setChannelNode
-    from LesionSegmentation import LesionSegmentationLogic
 
-    parameterNode = LesionSegmentationLogic().getParameterNode().parameterNode
     for role, node in nodes.items():
-        setChannelNode(parameterNode, role, node)
+        setChannelNode(typedNode.parameterNode, role, node)
 
 
-def registerSampleData(icons: Path) -> None:
-    """Offer the sample cases in the module Sample Data."""
+def registerSampleData(icons: Path, parameterNode: Callable[[], Any]) -> None:
+    """Offer the sample cases in the module Sample Data; `parameterNode` returns the panel's typed one."""
     from LesionLensLib.panel.SampleSources import IMAGE, MadeCase, registerDownload, registerMade
 
+    def choose(nodes: dict) -> None:
+        chooseImages(parameterNode(), nodes)
+
     def load() -> None:
-        chooseImages(loadSampleCase())
+        choose(loadSampleCase())
 
     kinds = dict.fromkeys(ROLES, IMAGE)
     registerMade(MadeCase(SAMPLE_NAME, _("Sample head"), icons / THUMBNAIL, kinds, load, writeHead))
-    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, chooseImages)
+    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, choose)

@@ -1,5 +1,6 @@
 """The sample sarcomas, simulated and real, for the panel's button, the module Sample Data and the tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,10 @@ def writeThigh(folder: Path) -> dict:
     return {**paths, LESION: tumour}
 
 
-def chooseCase(nodes: dict) -> None:
-    """Choose the model for sarcoma, the images and the tumour in the panel, whether it is open or not."""
+def chooseCase(typedNode: Any, nodes: dict) -> None:
+    """Choose the model for sarcoma, the images and the tumour in the panel's typed parameter node, open or not."""
     from LesionLensLib.panel.ChannelRows import setChannelNode
-    from MetastasisOutcome import MetastasisOutcomeLogic
 
-    typedNode = MetastasisOutcomeLogic().getParameterNode()
     with slicer.util.NodeModify(typedNode.parameterNode):
         typedNode.model = MODEL
         typedNode.lesion = nodes[LESION]
@@ -60,14 +59,17 @@ def chooseCase(nodes: dict) -> None:
             setChannelNode(typedNode.parameterNode, role, nodes[role])
 
 
-def registerSampleData(icons: Path) -> None:
-    """Offer the sample cases in the module Sample Data."""
+def registerSampleData(icons: Path, parameterNode: Callable[[], Any]) -> None:
+    """Offer the sample cases in the module Sample Data; `parameterNode` returns the panel's typed one."""
     from LesionLensLib.panel.SampleSources import IMAGE, SEGMENTATION, MadeCase, registerDownload, registerMade
+
+    def choose(nodes: dict) -> None:
+        chooseCase(parameterNode(), nodes)
 
     def load() -> None:
         images, tumour = loadSampleCase()
-        chooseCase({**images, LESION: tumour})
+        choose({**images, LESION: tumour})
 
     kinds = {"PET": IMAGE, "CT": IMAGE, LESION: SEGMENTATION}
     registerMade(MadeCase(SAMPLE_NAME, _("Sample thigh"), icons / THUMBNAIL, kinds, load, writeThigh))
-    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, chooseCase)
+    registerDownload(REAL_NAME, icons / REAL_THUMBNAIL, choose)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from LesionLensLib.explain.surface.polydata import IMPACT, point_arrays_of, points_of
+from LesionLensLib.display.polydata import IMPACT, point_arrays_of, points_of
 from LesionLensLib.explain.surface.probe import coloured_contour
 from LesionLensLib.explain.surface.seven_steps import SevenSteps, coloured_surface
 from LesionLensLib.geometry import Grid

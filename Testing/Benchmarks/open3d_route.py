@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from LesionLensLib.display.polydata import contour
 from LesionLensLib.explain.surface.contour import in_patient
 from LesionLensLib.explain.surface.neighbours import coloured_by_nearest
 from LesionLensLib.explain.surface.point_cloud import cloud_about
-from LesionLensLib.explain.surface.polydata import contour
 from LesionLensLib.explain.surface.sampling import sample_surface
 from LesionLensLib.images.volume import Volume
 

@@ -15,7 +15,7 @@ from sarcoma_cases import GRID
 from tiny_outcome_model import changed_model
 
 from LesionLensLib.cli.main import main
-from LesionLensLib.explain.surface.polydata import point_arrays_of, points_of
+from LesionLensLib.display.polydata import point_arrays_of, points_of
 from LesionLensLib.explain.surface.surface_files import read_surface
 from LesionLensLib.images import Volume, read_volume
 

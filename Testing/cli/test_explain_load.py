@@ -12,7 +12,7 @@ import pytest
 from load_model import CENTRE, PATIENT, head, oblique, trained_load_model, untrained_load_model, write_head
 
 from LesionLensLib.cli.main import main
-from LesionLensLib.explain.surface.polydata import points_of
+from LesionLensLib.display.polydata import points_of
 from LesionLensLib.explain.surface.surface_files import read_surface
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images import Volume, read_volume, write_volume

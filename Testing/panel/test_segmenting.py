@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from panel_actions import press, run_to_end, wait_until
+from pulse import LONGEST_PAUSE_S, Pulse
 
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.write import write_volume
 from LesionLensLib.phantom import HeadPhantom
 from LesionLensLib.process import child_environment
-
-TICK_MS = 20
-LONG_GAP_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -114,27 +111,16 @@ def test_the_console_gives_the_numbers_of_the_command_line(
 def test_the_window_answers_while_the_work_runs_and_the_chosen_node_receives_the_lesions(
     filled: Any, slicer: Any
 ) -> None:
-    """The last gap holds the making of nodes and surfaces, which only the main thread can do."""
-    import qt
-
     filled.ui.segmentationSelector.addNode()
     chosen = filled.ui.segmentationSelector.currentNode()
     chosen.SetName("Mine")
-    ticks: list[float] = []
-    texts: set[str] = set()
-    timer = qt.QTimer()
-    timer.setInterval(TICK_MS)
-    timer.connect("timeout()", lambda: (ticks.append(time.monotonic()), texts.add(filled.ui.statusLabel.text)))
+    pulse = Pulse((filled,))
     press(filled.ui.applyButton)
-    timer.start()
-    while filled.logic.isRunning:
-        running = len(ticks)
-        wait_until(lambda: not filled.logic.isRunning or len(ticks) > running)  # noqa: B023 called at once
-    timer.stop()
-    gaps = np.diff(ticks[:running])
-    assert len(gaps) > 20
-    assert (gaps > LONG_GAP_S).sum() <= max(2, 0.02 * len(gaps)), f"longest gap {gaps.max():.3f} s"
-    assert len(texts) > 3, "the status line must follow the phases of the work"
+    pulse.begin()
+    wait_until(lambda: not filled.logic.isRunning)
+    assert len(pulse.pauses_s) > 20
+    assert max(pulse.pauses_s) < LONGEST_PAUSE_S
+    assert len(pulse.seen[0]) > 3, "the status line must follow the phases of the work"
     assert filled._result.segmentation is chosen is filled._parameterNode.segmentation
     assert chosen.GetName() == "Mine"
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == [chosen]

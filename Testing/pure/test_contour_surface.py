@@ -9,11 +9,11 @@ pytest.importorskip("vtkmodules", reason="VTK is not installed (optional group: 
 
 from surface_cases import ball, centres, enclosed_ml, euler_characteristic, grid_about, is_closed
 
+from LesionLensLib.display.polydata import point_arrays_of, points_of, triangles_of
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.surface.colors import ColorScale
 from LesionLensLib.explain.surface.contour import mask_surface
 from LesionLensLib.explain.surface.mesh import parts_of
-from LesionLensLib.explain.surface.polydata import point_arrays_of, points_of, triangles_of
 from LesionLensLib.explain.surface.probe import coloured_contour, sample_map
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume

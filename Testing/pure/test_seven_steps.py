@@ -19,13 +19,13 @@ from surface_cases import (
     sphere_points,
 )
 
+from LesionLensLib.display.polydata import make_surface, point_arrays_of, points_of, triangles_of
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.surface.mesh import largest_part, parts_of
 from LesionLensLib.explain.surface.neighbours import coloured_by_nearest
 from LesionLensLib.explain.surface.normals import nearest_points, normal_lines, orient, oriented_normals
 from LesionLensLib.explain.surface.point_cloud import PointCloud, cloud_about, unit_cloud, voxel_cloud
 from LesionLensLib.explain.surface.poisson import poisson_surface
-from LesionLensLib.explain.surface.polydata import make_surface, point_arrays_of, points_of, triangles_of
 from LesionLensLib.explain.surface.sampling import sample_surface
 from LesionLensLib.explain.surface.seven_steps import SevenSteps, coloured_surface
 from LesionLensLib.geometry import Grid

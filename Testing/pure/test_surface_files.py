@@ -16,9 +16,9 @@ from vtkmodules.vtkIOGeometry import vtkOBJReader
 from vtkmodules.vtkIOPLY import vtkPLYReader
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 
+from LesionLensLib.display.polydata import point_arrays_of, points_of, triangles_of
 from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.explain.surface.point_cloud import PointCloud, unit_cloud
-from LesionLensLib.explain.surface.polydata import point_arrays_of, points_of, triangles_of
 from LesionLensLib.explain.surface.probe import coloured_contour
 from LesionLensLib.explain.surface.surface_files import read_surface, write_cloud, write_surface
 from LesionLensLib.geometry import Grid

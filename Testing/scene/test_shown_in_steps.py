@@ -13,8 +13,8 @@ from result_case import LESIONS, SEGMENT_ID, ResultCase, make_case, oblique_grid
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from LesionLensLib.display.outline import closed_surface
+from LesionLensLib.display.polydata import points_of, triangles_of
 from LesionLensLib.display.prepared import FOLDER, read_prepared, write_prepared
-from LesionLensLib.explain.surface.polydata import points_of, triangles_of
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
 from LesionLensLib.scene.compare import describe_scene, differences

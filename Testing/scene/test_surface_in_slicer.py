@@ -10,7 +10,7 @@ import pytest
 from result_case import oblique_grid
 from surface_cases import ball, centres
 
-from LesionLensLib.explain.surface.polydata import point_arrays_of, points_of
+from LesionLensLib.display.polydata import point_arrays_of, points_of
 from LesionLensLib.explain.surface.probe import coloured_contour
 from LesionLensLib.explain.surface.surface_files import write_surface
 from LesionLensLib.images import Volume

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from vtkmodules.vtkFiltersCore import vtkWindowedSincPolyDataFilter
 
+from LesionLensLib.display.polydata import add_normals, contour, make_surface, points_of, triangles_of
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.distance import signed_distance_mm
 from LesionLensLib.explain.surface.cut_out import cut_out
-from LesionLensLib.explain.surface.polydata import add_normals, contour, make_surface, points_of, triangles_of
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
 

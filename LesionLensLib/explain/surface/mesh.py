@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from LesionLensLib.explain.surface.polydata import make_surface, points_of, triangles_of
+from LesionLensLib.display.polydata import make_surface, points_of, triangles_of
 
 
 def parts_of(surface: Any) -> NDArray[np.int32]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from LesionLensLib.explain.surface.polydata import IMPACT, NORMALS, RGB, Triangles
+from LesionLensLib.display.polydata import IMPACT, NORMALS, RGB, Triangles
 
 Numbers = NDArray[Any]
 Arrays = Mapping[str, Numbers]

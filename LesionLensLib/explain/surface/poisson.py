@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 
+from LesionLensLib.display.polydata import contour, points_of
 from LesionLensLib.explain.surface.mesh import largest_part, without_points
 from LesionLensLib.explain.surface.point_cloud import Points
-from LesionLensLib.explain.surface.polydata import contour, points_of
 
 PADDING = 0.15
 SMOOTHING_VOXELS = 1.0

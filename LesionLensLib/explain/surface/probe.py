@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from LesionLensLib.display.polydata import IMPACT, RGB, points_of, set_point_arrays
 from LesionLensLib.explain.surface.colors import ColorScale, scale_of
 from LesionLensLib.explain.surface.contour import mask_surface
-from LesionLensLib.explain.surface.polydata import IMPACT, RGB, points_of, set_point_arrays
 from LesionLensLib.images.volume import Volume
 
 

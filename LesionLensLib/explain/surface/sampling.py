@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from LesionLensLib.explain.surface.polydata import Points, points_of, triangles_of
+from LesionLensLib.display.polydata import Points, points_of, triangles_of
 
 DEFAULT_POINTS = 20_000
 

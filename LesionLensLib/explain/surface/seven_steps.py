@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from LesionLensLib.display.polydata import IMPACT, RGB, add_normals, points_of, set_point_arrays
 from LesionLensLib.explain.surface.colors import ColorScale
 from LesionLensLib.explain.surface.contour import mask_surface
 from LesionLensLib.explain.surface.neighbours import NEAREST, coloured_by_nearest
 from LesionLensLib.explain.surface.normals import NEIGHBOURS, oriented_normals
 from LesionLensLib.explain.surface.point_cloud import cloud_about
 from LesionLensLib.explain.surface.poisson import poisson_surface
-from LesionLensLib.explain.surface.polydata import IMPACT, RGB, add_normals, points_of, set_point_arrays
 from LesionLensLib.explain.surface.sampling import DEFAULT_POINTS, sample_surface
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume

@@ -14,10 +14,7 @@ from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 
-from LesionLensLib.errors import UserError
-from LesionLensLib.explain.surface.mesh_formats import encode_obj, encode_ply
-from LesionLensLib.explain.surface.point_cloud import PointCloud, UnitCloud
-from LesionLensLib.explain.surface.polydata import (
+from LesionLensLib.display.polydata import (
     IMPACT,
     NORMALS,
     RGB,
@@ -27,6 +24,9 @@ from LesionLensLib.explain.surface.polydata import (
     set_point_arrays,
     triangles_of,
 )
+from LesionLensLib.errors import UserError
+from LesionLensLib.explain.surface.mesh_formats import encode_obj, encode_ply
+from LesionLensLib.explain.surface.point_cloud import PointCloud, UnitCloud
 from LesionLensLib.geometry import flip_lps_ras
 from LesionLensLib.images.write import appears_whole
 
