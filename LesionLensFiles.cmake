@@ -37,6 +37,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cohort/importers/brainmetshare.py
   LesionLensLib/cohort/importers/brats.py
   LesionLensLib/cohort/importers/division.py
+  LesionLensLib/cohort/importers/each_lesion.py
   LesionLensLib/cohort/importers/found.py
   LesionLensLib/cohort/importers/gamma_knife.py
   LesionLensLib/cohort/importers/isbi2015.py
@@ -45,6 +46,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cohort/importers/msseg2.py
   LesionLensLib/cohort/importers/nnunet.py
   LesionLensLib/cohort/importers/open_ms.py
+  LesionLensLib/cohort/importers/outcomes.py
   LesionLensLib/cohort/importers/table_file.py
   LesionLensLib/cohort/importers/tcia_sarcoma.py
   LesionLensLib/cohort/importers/tree.py
@@ -375,6 +377,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/clip_checkpoints.py
   LesionLensLib/training/contrast_synthesis.py
   LesionLensLib/training/evaluation.py
+  LesionLensLib/training/evidence/__init__.py
+  LesionLensLib/training/evidence/collect_features.py
+  LesionLensLib/training/evidence/feature_table.py
   LesionLensLib/training/export.py
   LesionLensLib/training/fit_calibration.py
   LesionLensLib/training/fit_gaussian.py
@@ -490,6 +495,7 @@ set(LESIONLENS_RESOURCES
   Resources/Colors/plasma.csv
   Resources/Icons/LesionLens.png
   Resources/Models/attention-resnet-brainmet/CARD.md
+  Resources/Models/attention-resnet-brainmet/all-predictions.csv
   Resources/Models/attention-resnet-brainmet/card.json
   Resources/Models/attention-resnet-brainmet/cohort.json
   Resources/Models/attention-resnet-brainmet/loss.png

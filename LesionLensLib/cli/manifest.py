@@ -11,6 +11,8 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.progress import Progress
 
 if TYPE_CHECKING:
+    from LesionLensLib.cohort.importers.each_lesion import ListedLesion
+    from LesionLensLib.cohort.importers.found import Found
     from LesionLensLib.cohort.importers.write import Written
 
 
@@ -34,7 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="nnunet: a regular expression whose first group in a case's name is the patient")
     parser.add_argument("--space", default="", metavar="NAME", help="open-ms: which version of the images")
     parser.add_argument("--table", metavar="FILE", help="the outcomes, where they do not lie in the folder")
-    parser.add_argument("--label-column", default="", metavar="NAME", help="bids: the column of participants.tsv")
+    parser.add_argument("--each-lesion", action="store_true",
+                        help="make a case of every separate lesion of a mask; without --outcomes also write a table of "
+                             "them beside the manifest, into which outcomes can be written")  # fmt: skip
+    parser.add_argument("--outcomes", metavar="FILE",
+                        help="your own table (.csv, .tsv, .xlsx) with the columns case, label (0 or 1) and, where "
+                             "lines are lesions, lesion: the number from --each-lesion")  # fmt: skip
+    parser.add_argument("--label-column", default="", metavar="NAME",
+                        help="the column of the outcome in --outcomes (default: label), or in participants.tsv of bids")
     parser.add_argument("--test-share", type=float, metavar="SHARE",
                         help="draw this share of the labelled patients for testing, in place of the data set's own "
                              "division")  # fmt: skip
@@ -46,6 +55,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     from functools import partial
 
     from LesionLensLib.cohort.importers.division import divide, on_both_sides
+    from LesionLensLib.cohort.importers.each_lesion import write_lesion_table
     from LesionLensLib.cohort.importers.found import ImportOptions
     from LesionLensLib.cohort.importers.layouts import find_cases
     from LesionLensLib.cohort.importers.write import write_manifest
@@ -54,10 +64,12 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
         raise UserError(f"--test-share {options.test_share:g} is no share.", "Give a number between 0 and 1.")
     labels = tuple(label.strip() for label in options.lesion_labels.split(",") if label.strip())
     table = Path(options.table) if options.table else None
-    asked = ImportOptions(options.lesion, labels, options.patient, options.space, table, options.label_column)
+    column = "" if options.outcomes else options.label_column
+    asked = ImportOptions(options.lesion, labels, options.patient, options.space, table, column)
     layout, found = find_cases(options.layout, options.folder, asked)
     for remark in found.remarks:
         progress.warn(remark)
+    found, lesions = _with_own_outcomes(found, options, progress)
 
     def tell(done: int, case: str) -> None:
         progress.update("manifest", done / len(found.cases), case)
@@ -65,16 +77,37 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     share, seed = options.test_share, options.seed
     arrange = tuple if share is None else partial(divide, test_share=share, seed=seed)
     written = write_manifest(found, Path(options.output), options.overwrite, tell, arrange)
+    if lesions:
+        write_lesion_table(lesions, Path(options.output))
     progress.update("manifest", 1.0, "done")
     for patient in on_both_sides(written.cases):
         progress.warn(f"The data set has patient {patient} in more than one split: --test-share divides by patient.")
     for column, count in written.missing():
         progress.warn(f"{count} of {len(written.cases)} cases have no {column}.")
-    _report(layout, written, options, progress)
+    _report(layout, written, len(lesions), options, progress)
     return 0
 
 
-def _report(layout: str, written: Written, options: argparse.Namespace, progress: Progress) -> None:
+def _with_own_outcomes(
+    found: Found, options: argparse.Namespace, progress: Progress
+) -> tuple[Found, tuple[ListedLesion, ...]]:
+    """Return the cases parted into lesions and labelled as far as asked for, and the lesions that wait for outcomes."""
+    from LesionLensLib.cohort.importers.each_lesion import check_lesion_table, part_lesions
+    from LesionLensLib.cohort.importers.outcomes import read_outcomes, with_outcomes
+
+    outcomes = read_outcomes(Path(options.outcomes), options.label_column) if options.outcomes else None
+    lesions: tuple[ListedLesion, ...] = ()
+    if options.each_lesion or (outcomes is not None and outcomes.by_lesion):
+        if outcomes is None:
+            check_lesion_table(Path(options.output))
+        count = len(found.cases)
+        found, lesions = part_lesions(found, lambda done, case: progress.update("lesions", done / count, case))
+    return (found, lesions) if outcomes is None else (with_outcomes(found, outcomes), ())
+
+
+def _report(layout: str, written: Written, lesions: int, options: argparse.Namespace, progress: Progress) -> None:
+    from LesionLensLib.cohort.importers.each_lesion import lesion_table
+
     for case, reason in written.skipped:
         print(f"skipped {case}: {reason}", file=sys.stderr)
     if options.progress == "json":
@@ -84,3 +117,5 @@ def _report(layout: str, written: Written, options: argparse.Namespace, progress
         return
     print(f"{layout}: {len(written.cases)} cases of {written.patients} patients, {len(written.skipped)} left out")
     print(options.output)
+    if lesions:
+        print(f"{lesions} lesions wait for outcomes in {lesion_table(Path(options.output))}")

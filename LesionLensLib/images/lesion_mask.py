@@ -102,6 +102,14 @@ def count_lesions(mask: Volume, min_volume_ml: float = 0.0) -> int:
     return len(_labelled(mask, min_volume_ml)[1])
 
 
+def number_lesions(mask: Volume) -> Volume:
+    """Return the number of its lesion, as `split_lesions` counts them from 1, for every voxel (int32); 0 elsewhere."""
+    labels, kept = _labelled(mask, 0.0)
+    rank = np.zeros(len(kept) + 1, np.int32)
+    rank[kept] = np.arange(1, len(kept) + 1)
+    return mask.with_array(rank[labels])
+
+
 def _labelled(mask: Volume, min_volume_ml: float) -> tuple[NDArray[np.int32], list[int]]:
     """Return the number of its lesion for every voxel, and the numbers of the lesions kept, the largest first."""
     labels, count = ndimage.label(mask.array != 0, structure=_NEIGHBOURS_26)

@@ -21,6 +21,9 @@ class Made(Protocol):
     def make(self) -> Path | Volume:
         """Return the file where it is right as it lies, else what is to be written; raises `Unusable`."""
 
+    def __hash__(self) -> int:
+        """Return the same for equal ones: what was made last is kept."""
+
 
 class Unusable(Exception):
     """Why a case cannot be used, in plain words."""

@@ -72,7 +72,7 @@ def write_manifest(
             skipped.append((case.case, str(reason)))
         except UserError as error:
             skipped.append((case.case, error.message))
-    _write_table(manifest.with_name(f"{manifest.stem}-skipped.csv"), ("case", "reason"), _reasons(skipped))
+    write_table(manifest.with_name(f"{manifest.stem}-skipped.csv"), ("case", "reason"), _reasons(skipped))
     if not records:
         first = f" The first: {skipped[0][0]}, {skipped[0][1]}." if skipped else ""
         raise UserError(f"No case can be used.{first}", "See the reasons, and correct the data set.")
@@ -80,7 +80,7 @@ def write_manifest(
     for record, case in zip(records, cases, strict=True):
         record["split"] = case.split
     roles = sorted({column for record in records for column in record} - {*FIXED_COLUMNS, "lesion"})
-    _write_table(manifest, ("case", "patient", *roles, *_LAST), records)
+    write_table(manifest, ("case", "patient", *roles, *_LAST), records)
     return Written(manifest, cases, tuple(skipped))
 
 
@@ -150,7 +150,7 @@ def _reasons(skipped: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"case": case, "reason": reason} for case, reason in skipped]
 
 
-def _write_table(path: Path, columns: Sequence[str], records: Sequence[Mapping[str, str]]) -> None:
+def write_table(path: Path, columns: Sequence[str], records: Sequence[Mapping[str, str]]) -> None:
     """Write a table; one without a line is removed, so that it does not tell of an earlier run."""
     if not records:
         path.unlink(missing_ok=True)
