@@ -19,7 +19,7 @@ def test_each_row_has_its_verdict_and_a_missed_goal_its_reason() -> None:
     assert "| `cohort_two_workers` | - | >= 1.6 | not measured | one core only |" in lines
     reasons = [line for line in lines if line.startswith("- `")]
     assert len(reasons) == 1
-    assert reasons[0].startswith("- `load_vs_monai`: Both read the same compressed files")
+    assert reasons[0].startswith("- `load_vs_monai`: What is left is ITK's resampling")
     assert "on a Xeon, 2 cores." in " ".join(lines)
 
 
