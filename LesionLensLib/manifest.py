@@ -37,7 +37,8 @@ def read_manifest(path: Path, missing_files: bool = False) -> tuple[ManifestRow,
     With `missing_files` a file that does not exist stays in its row, for whoever reads it to complain about.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        # Spreadsheets begin a table with a mark that would become part of its first column's name.
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             records = list(reader)

@@ -75,7 +75,7 @@ def prepare_brain_lesion(case: Case, card: ModelCard) -> CaseInput:
     """
     view = lesion_view(outcome_of(card).field_mm, _cube_mm(card))
     roles = tuple(role for role in card.roles if role != LESION)
-    brain = case.brain_mask or _brain_of(case.volumes[card.reference_role])
+    brain = case.brain_mask or brain_of(case.volumes[card.reference_role])
     scores = score_brain(
         case.volumes, roles, card.reference_role, brain, view.spacing_mm, card.normalization, case.transforms
     )
@@ -122,6 +122,8 @@ def _cube_mm(card: ModelCard) -> float:
     return card.spacing_mm[0]
 
 
-def _brain_of(reference: Volume) -> Volume:
+def brain_of(reference: Volume) -> Volume:
+    """Return the mask (uint8) of the brain in an image that comes without one: what is left of a stripped image,
+    else all that is bright."""
     mask = nonzero_mask(reference) if is_skull_stripped(reference) else head_mask(reference)
     return reference.with_array(mask.astype(np.uint8))

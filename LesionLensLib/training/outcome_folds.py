@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -64,11 +64,23 @@ def make_folds(patients: Sequence[str], labels: Sequence[int], folds: int = FOLD
     for outcome in (1, 0):
         group = [patient for patient, known in lesions.items() if max(known) == outcome]
         if len(group) < folds:
-            message = f"{len(group)} patients with outcome {outcome} cannot be dealt into {folds} folds."
-            raise UserError(message, "Ask for fewer folds.")
+            _refuse(len(group), outcome, folds)
         shuffled = [group[n] for n in rng.permutation(len(group))]
         _deal(sorted(shuffled, key=lambda patient: -len(lesions[patient])), dealt, lesions, rng)
     return FoldPlan(seed, tuple(tuple(sorted(fold)) for fold in dealt))
+
+
+def _refuse(count: int, outcome: int, folds: int) -> NoReturn:
+    if count == 0:
+        message = f"No patient of the training has the outcome {outcome}."
+        raise UserError(message, "Add patients with it: from one outcome alone there is nothing to learn.")
+    if count == 1:
+        message = f"Only one patient of the training has the outcome {outcome}, and {folds} folds need {folds}."
+        raise UserError(message, "Add patients with it: nobody is left to judge on beside the one to learn from.")
+    raise UserError(
+        f"{count} patients with outcome {outcome} cannot be dealt into {folds} folds.",
+        f"Ask for at most {count} folds, or add patients; with fewer than 3 folds there is no calibration.",
+    )
 
 
 def _deal(

@@ -56,8 +56,14 @@ def test_a_patient_with_one_failed_lesion_counts_as_a_patient_with_the_event() -
 
 
 def test_folds_that_cannot_be_made_or_read_are_refused_in_plain_words() -> None:
-    with pytest.raises(UserError, match="4 patients with outcome 1"):
+    with pytest.raises(UserError, match="4 patients with outcome 1 cannot be dealt into 6 folds") as caught:
         make_folds(*cohort(4, 20))
+    assert "at most 4 folds" in caught.value.remedy
+    with pytest.raises(UserError, match="No patient of the training has the outcome 1") as caught:
+        make_folds(*cohort(0, 20))
+    assert "folds" not in caught.value.remedy, "fewer folds would not help"
+    with pytest.raises(UserError, match="Only one patient of the training has the outcome 0, and 2 folds need 2"):
+        make_folds(*cohort(6, 1), folds=2)
     with pytest.raises(UserError, match="outcome of 0 or 1"):
         make_folds(["a", "b"], [0, 2], folds=2)
     plan = make_folds(*cohort(6, 6))

@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images import Volume, read_volume, write_volume
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.big_transfer import hyper_rule
 from LesionLensLib.training.local_failure.augmentation import LesionAugmentation, augment_lesion
@@ -217,15 +219,54 @@ def test_a_recipe_with_a_mistake_is_refused_by_name(record: dict[str, object], c
 
 
 def test_a_network_that_cannot_be_built_is_refused_in_words() -> None:
-    with pytest.raises(UserError, match="resnet3d that cannot be built"):
+    with pytest.raises(UserError, match="resnet3d that cannot be built: depth must be one of"):
         make_network(LocalFailureRecipe(options={"depth": 12}))
 
 
-def test_rows_without_a_brain_or_outcome_are_left_out(rows: list[ManifestRow]) -> None:
-    lacking = replace(rows[0], files={name: path for name, path in rows[0].files.items() if name != "brain"})
+def without(row: ManifestRow, column: str) -> ManifestRow:
+    return replace(row, files={name: path for name, path in row.files.items() if name != column})
+
+
+def test_rows_without_a_lesion_mask_or_outcome_are_left_out(rows: list[ManifestRow]) -> None:
+    lacking = without(rows[0], "lesion")
     kept = LocalFailureKind().labelled(RECIPE, [lacking, replace(rows[1], label=""), *rows[2:]])
     assert [row.case for row in kept] == [row.case for row in rows[2:]]
     assert GRID.is_left_handed
+
+
+def test_without_a_brain_mask_a_stripped_image_is_learned_from_as_it_is_predicted(rows: list[ManifestRow]) -> None:
+    """The made-up brains are stripped: what is left of them is the very mask that was given."""
+    bare = without(rows[0], "brain")
+    given, found = (next(read_cases([row], RECIPE, 0)).box for row in (rows[0], bare))
+    assert np.array_equal(given.brain, found.brain)
+    assert np.array_equal(given.images, found.images)
+
+
+def test_a_whole_head_is_refused_where_the_card_promises_stripped_images(
+    rows: list[ManifestRow], tmp_path: Path
+) -> None:
+    path = tmp_path / "head.nii.gz"
+    image = read_volume(rows[0].files["T1c"])
+    write_volume(image.with_array(image.array + 1), path)
+    head = replace(rows[0], files={**rows[0].files, "T1c": path})
+    stripped = replace(RECIPE, card={"expects_skull_stripped": True})
+    assert next(read_cases([head], stripped, 0)).box.brain.any(), "a mask was given"
+    with pytest.raises(UserError, match=f"Case {head.case}: The T1c shows more than the brain"):
+        next(read_cases([without(head, "brain")], stripped, 0))
+
+
+def test_another_reference_channel_lays_the_boxes_on_its_grid(rows: list[ManifestRow], tmp_path: Path) -> None:
+    flair = read_volume(rows[0].files["FLAIR"])
+    moved = Grid(flair.grid.size, flair.grid.spacing_mm, (-29.0, 20.0, 50.0), flair.grid.direction_lps)
+    write_volume(Volume(flair.array, moved), tmp_path / "flair.nii.gz")
+    row = replace(rows[0], files={**rows[0].files, "FLAIR": tmp_path / "flair.nii.gz"})
+    recipe = replace(RECIPE, card={"reference_role": "FLAIR"})
+    grids = [next(read_cases([row], one, 0)).box.grid for one in (recipe, RECIPE)]
+    phase = [np.mod(moved.with_spacing((2.0,) * 3).closest_to_lps().ijk_from_ras(
+        grid.ras_from_ijk(np.zeros(3))) + 1e-6, 1) for grid in grids]  # fmt: skip
+    assert np.allclose(phase[0], 0, atol=1e-4)
+    assert not np.allclose(phase[1], 0, atol=1e-2)
+    assert LocalFailureKind().box(recipe) != LocalFailureKind().box(RECIPE)
 
 
 def test_lesions_of_one_brain_are_scored_alike(rows: list[ManifestRow]) -> None:

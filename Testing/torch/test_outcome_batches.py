@@ -76,6 +76,17 @@ def test_a_label_that_is_no_outcome_is_refused_and_an_unknown_one_is_left_out(ro
         labelled_rows([replace(rows[0], label="yes")], ("PET",))
     with pytest.raises(UserError, match="no case with a known outcome"):
         labelled_rows([unknown], ("PET",))
+    with pytest.raises(UserError, match=rf"Case {rows[0].case} has no patient"):
+        labelled_rows([replace(rows[0], patient="")], ("PET",))
+
+
+def test_a_channel_that_no_labelled_case_has_is_named(rows: list[ManifestRow]) -> None:
+    with pytest.raises(UserError, match=r"No case with an outcome has the FLAIR\.") as caught:
+        labelled_rows(rows, ("PET", "FLAIR", "lesion"))
+    assert caught.value.remedy == "Give the files in the columns PET, FLAIR, lesion of the manifest."
+    apart = [replace(rows[0], files={"PET": rows[0].files["PET"]}), replace(rows[1], files={"CT": rows[1].files["CT"]})]
+    with pytest.raises(UserError, match=r"No case with an outcome has all of PET, CT\."):
+        labelled_rows(apart, ("PET", "CT"))
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, STRONG])

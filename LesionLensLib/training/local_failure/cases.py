@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from LesionLensLib.images import read_volume
+from LesionLensLib.errors import UserError
+from LesionLensLib.images import Volume, read_volume
 from LesionLensLib.images.lesion_mask import read_lesion_mask
 from LesionLensLib.inference.brain_lesion_input import LesionBox, lesion_box, score_brain
+from LesionLensLib.inference.foreground import is_skull_stripped
+from LesionLensLib.inference.outcome_input import brain_of
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
 
-REFERENCE = "T1c"
-COLUMNS = (REFERENCE, "brain", "lesion")
+BRAIN, LESION = "brain", "lesion"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +44,38 @@ class LesionCase:
 def read_cases(rows: Sequence[ManifestRow], recipe: LocalFailureRecipe, margin: int) -> Iterator[LesionCase]:
     """Yield the cases of labelled rows; neighbouring rows of one brain share its normalisation.
 
-    Raises `UserError` as the readers of the files do.
+    A row without a brain mask has the brain that prediction would find. Raises `UserError` as the readers of the files
+    do, and for a whole head where the card promises that the images are stripped.
     """
-    roles = recipe.roles
-    for _, group in groupby(rows, key=lambda row: [row.files[name] for name in (REFERENCE, "brain", *roles)]):
+    roles, reference = recipe.roles, recipe.reference_role
+    for _, group in groupby(rows, key=lambda row: [row.files.get(name) for name in (reference, BRAIN, *roles)]):
         together = list(group)
-        volumes = {role: read_volume(together[0].files[role]) for role in dict.fromkeys((REFERENCE, *roles))}
-        brain = read_volume(together[0].files["brain"])
-        scores = score_brain(volumes, roles, REFERENCE, brain, recipe.spacing_mm, recipe.normalization)
+        with _naming(together[0].case):
+            volumes = {role: read_volume(together[0].files[role]) for role in dict.fromkeys((reference, *roles))}
+            brain = _brain(together[0], volumes[reference], recipe)
+            scores = score_brain(volumes, roles, reference, brain, recipe.spacing_mm, recipe.normalization)
         for row in together:
-            lesion = read_lesion_mask(row.files["lesion"], volumes[REFERENCE])
-            box = lesion_box(scores, recipe.field_of_view, lesion, margin=margin)
+            with _naming(row.case):
+                lesion = read_lesion_mask(row.files[LESION], volumes[reference])
+                box = lesion_box(scores, recipe.field_of_view, lesion, margin=margin)
             yield LesionCase(row.case, row.patient, int(row.label), margin, box)
+
+
+@contextmanager
+def _naming(case: str) -> Iterator[None]:
+    """Name the case in an error: a table has many."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"Case {case}: {error.message}", error.remedy, error.detail) from error
+
+
+def _brain(row: ManifestRow, reference: Volume, recipe: LocalFailureRecipe) -> Volume:
+    if row.has(BRAIN):
+        return read_volume(row.files[BRAIN])
+    if recipe.card.get("expects_skull_stripped") and not is_skull_stripped(reference):
+        raise UserError(
+            f"The {recipe.reference_role} shows more than the brain, and the recipe's card promises stripped images.",
+            f"Add a column {BRAIN} with the mask of the brain to the manifest, or strip the images.",
+        )
+    return brain_of(reference)

@@ -16,7 +16,7 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.outcome.calibration import Calibration
 from LesionLensLib.outcome.case_description import CaseDescription
 from LesionLensLib.training.local_failure.baselines import make_baseline
-from LesionLensLib.training.local_failure.cases import COLUMNS, LesionCase, read_cases
+from LesionLensLib.training.local_failure.cases import LESION, LesionCase, read_cases
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
 from LesionLensLib.training.local_failure.scopes import VALIDATION, best_row, plan, scopes_of
 from LesionLensLib.training.local_failure.shipped import shipped_figures
@@ -41,17 +41,25 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
     held_out = VALIDATION
 
     def labelled(self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-        """Return the rows with an outcome, T1c, brain, lesion mask and every channel of any row."""
+        """Return the rows with an outcome, the reference channel, lesion mask and every channel of any row."""
         roles = dict.fromkeys(role for name in recipe.row_names() for role in recipe.row(name).roles)
-        return labelled_rows(rows, (*COLUMNS, *roles))
+        return labelled_rows(rows, (recipe.reference_role, LESION, *roles))
+
+    def card(self, recipe: LocalFailureRecipe) -> Mapping[str, Any]:
+        """Return the card without calibration and the number of folds."""
+        return model_card(recipe)
+
+    def roles(self, recipe: LocalFailureRecipe) -> tuple[str, ...]:
+        """Return the channels beside the outline."""
+        return recipe.roles
 
     def plan(self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow]) -> tuple[FoldPlan | None, tuple[Part, ...]]:
         """Return folds that know nothing of the test split, and the final part."""
         return plan(rows, recipe.folds, recipe.seed)
 
     def box(self, recipe: LocalFailureRecipe) -> Hashable:
-        """Return channels, normalisation, field of view and margin in voxels."""
-        return recipe.roles, recipe.normalization, recipe.field_of_view, _margin(recipe)
+        """Return channels, the reference among them, normalisation, field of view and margin in voxels."""
+        return recipe.roles, recipe.reference_role, recipe.normalization, recipe.field_of_view, _margin(recipe)
 
     def read_cases(self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow]) -> dict[str, LesionCase]:
         """Read all lesions with room for the augmentation, by name."""
@@ -94,8 +102,9 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
         return scopes_of(parts, said, beside)
 
     def choose(self, recipe: LocalFailureRecipe, said: Mapping[str, Scopes]) -> str | None:
-        """Return the best row on held-out lesions, or the one that the recipe names."""
-        return recipe.shipped or best_row(said, recipe.row_names())
+        """Return the best row on held-out lesions, the one that the recipe names, or the only one."""
+        names = recipe.row_names()
+        return recipe.shipped or (names[0] if len(names) == 1 else best_row(said, names))
 
     def export(
         self,
@@ -111,7 +120,7 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
             return describe_lesion(case.view(), feature_vectors(networks, case_input(case).to(device)))
 
         held_out = said.get(training.name, {}).get(VALIDATION, ())
-        export_row(training, parts, held_out, describe, model_card(training.recipe), folder)
+        export_row(training, parts, held_out, describe, self.card(training.recipe), folder)
         tested = {one.case for one in said.get(training.name, {}).get(TEST, ())}
         by_fold = [
             one

@@ -74,6 +74,11 @@ class LocalFailureRecipe(StudyRecipe):
             raise UserError(f"The recipe asks for {self.views} views of a case.", "There are 1 to 8: mirrored copies.")
 
     @property
+    def reference_role(self) -> str:
+        """The channel on whose grid lesions and boxes lie: the card's, else T1c."""
+        return str(self.card.get("reference_role", "T1c"))
+
+    @property
     def only_row(self) -> str:
         """What the row is called where the recipe names none."""
         return self.network

@@ -26,8 +26,8 @@ def make_network(recipe: LocalFailureRecipe) -> ResNet3d:
     try:
         return ResNet3d(**recipe.network_options)
     except (TypeError, ValueError) as error:
-        message = f"The recipe describes a {recipe.network} that cannot be built."
-        raise UserError(message, "Correct the options.", str(error)) from error
+        message = f"The recipe describes a {recipe.network} that cannot be built: {error}."
+        raise UserError(message, "Correct its options.", repr(error)) from error
 
 
 def make_state(recipe: LocalFailureRecipe, device: torch.device) -> TrainingState[ResNet3d]:

@@ -36,6 +36,14 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
         """Return the rows with an outcome and all files; raises `UserError` where there is none."""
 
     @abstractmethod
+    def card(self, recipe: RecipeT) -> Mapping[str, Any]:
+        """Return the card of the model of a single row, as far as it is known before the training."""
+
+    @abstractmethod
+    def roles(self, recipe: RecipeT) -> tuple[str, ...]:
+        """Return the images that the network of a single row sees, in order."""
+
+    @abstractmethod
     def plan(self, recipe: RecipeT, rows: Sequence[ManifestRow]) -> tuple[FoldPlan | None, tuple[Part, ...]]:
         """Return the folds and all parts in the order in which they are trained."""
 

@@ -19,6 +19,7 @@ from LesionLensLib.training.export import draw_losses, write_report
 from LesionLensLib.training.outcome.baselines import train_baseline
 from LesionLensLib.training.outcome.calibration_report import write_calibration_report
 from LesionLensLib.training.outcome.kind import ModelKind
+from LesionLensLib.training.outcome.labelled import tell_left_out
 from LesionLensLib.training.outcome.parts import Part, choose_parts
 from LesionLensLib.training.outcome.predictions import (
     ALL_FILE,
@@ -179,6 +180,7 @@ def open_study(
     Raises `UserError` for cases without outcome, and where the folder was begun with other cases, folds or settings.
     """
     labelled = kind.labelled(recipe, rows)
+    tell_left_out(rows, labelled, progress)
     plan, parts = kind.plan(recipe, labelled)
     cases = [{"case": row.case, "patient": row.patient, "label": row.label, "split": row.split} for row in labelled]
     _keep_unchanged(folder / PLAN_FILE, {"cases": cases, "plan": plan.to_dict() if plan else None}, "study")
@@ -215,6 +217,8 @@ def run_study(
     model = {}
     if chosen is not None and study.finished(chosen):
         model = kind.export(study.training(chosen), study.parts, said, folder)
+        if not calibration:
+            progress.warn("The model is not calibrated: that takes three folds.")
     report = {
         "recipe": recipe.to_dict(),
         "device": study.device.type,

@@ -44,6 +44,14 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
         roles = dict.fromkeys(role for name in recipe.row_names() for role in recipe.row(name).roles)
         return labelled_rows(rows, (REFERENCE, "lesion", *roles))
 
+    def card(self, recipe: OutcomeRecipe) -> Mapping[str, Any]:
+        """Return the card without calibration and the number of folds."""
+        return outcome_card(recipe, 0)
+
+    def roles(self, recipe: OutcomeRecipe) -> tuple[str, ...]:
+        """Return the channels of the variant."""
+        return recipe.roles
+
     def plan(self, recipe: OutcomeRecipe, rows: Sequence[ManifestRow]) -> tuple[FoldPlan | None, tuple[Part, ...]]:
         """Return folds over the patients of both splits, the public part and the final one."""
         plan = plan_folds(rows, recipe.folds, recipe.seed)
@@ -102,7 +110,7 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
             return describe_training_case(case, recipe, networks, device)
 
         held_out = said.get(training.name, {}).get(CROSS_VALIDATION, ())
-        export_row(training, parts, held_out, describe, outcome_card(recipe, 0), folder)
+        export_row(training, parts, held_out, describe, self.card(recipe), folder)
         return {}
 
     def file_of(self, scope: str) -> str:
