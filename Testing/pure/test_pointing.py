@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from LesionLensLib.explain.validity.pointing import point
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.volume import Volume
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -78,3 +82,9 @@ def test_what_cannot_be_compared_is_refused(oblique_grid: Grid, truth: np.ndarra
     known = {"empty truth": np.zeros_like(truth), "other grid": truth[:-1]}.get(fault, truth)
     with pytest.raises(ValueError, match=r"truth must mark|points is finite"):
         point(on(oblique_grid, values), known)
+
+
+def test_the_page_shows_the_table_that_lies_beside_the_model() -> None:
+    table = (ROOT / "Resources" / "Models" / "attention-resnet-brainmet" / "pointing.md").read_text(encoding="utf-8")
+    assert table.count("\n") == 10, "a head of two lines and eight maps"
+    assert table in (ROOT / "docs" / "explanations.md").read_text(encoding="utf-8")
