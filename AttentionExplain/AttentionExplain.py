@@ -86,8 +86,8 @@ class AttentionExplainWidget(ScriptedLoadableModuleWidget):
     """What the application calls; everything else is in `panel`."""
 
     def __init__(self, parent=None) -> None:
+        self.panel: Any = None  # before the base class, which calls `setup` itself where it is given no parent
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.panel: Any = None
 
     def setup(self) -> None:
         """Build the panel from the .ui file and connect it."""
@@ -241,8 +241,11 @@ class AttentionExplainTest(ScriptedLoadableModuleTest):
         widget.setMRMLScene(slicer.mrmlScene)
         selector = slicer.util.childWidgetVariables(widget).resultSelector
         selector.addAttribute("vtkMRMLTextNode", EXPLAINABLE, "1")
-        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "note")
-        add_report("{}", "explanation", "", explainable=False)
-        self.assertEqual(selector.nodeCount(), 0)
-        add_report("{}", "prediction", "")
-        self.assertEqual(selector.nodeCount(), 1)
+        note = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "note")
+        explanation = add_report("{}", "explanation", "", explainable=False)
+        prediction = add_report("{}", "prediction", "")
+        for node in (note, explanation):  # only what is listed can be chosen
+            selector.setCurrentNode(node)
+            self.assertIsNone(selector.currentNode())
+        selector.setCurrentNode(prediction)
+        self.assertIs(selector.currentNode(), prediction)

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from LesionLensLib.errors import Cancelled, EnvironmentFault, InternalFault, LesionLensError, UserError
 from LesionLensLib.jobs import CaseJob
-from LesionLensLib.results import RUN_TOKEN, remove_leftovers
+from LesionLensLib.results import RUN_TOKEN, remove_leftovers, speaking_of_disk
 
 LOG_LINES = 200
 _IDLE_EVERY_S = 0.02
@@ -86,17 +86,19 @@ class ChildRun:
         return "\n".join(self._log)
 
     def start(self) -> None:
-        """Start the child; raises `EnvironmentFault` where the program cannot be started at all."""
+        """Start the child; raises `EnvironmentFault` or `UserError` where it, or its job's file, cannot be."""
         if self._process is not None:
             raise InternalFault("A run was started twice.", "Make a new ChildRun for every run.")
         program = self._program or _own_program()
-        self._folder = Path(tempfile.mkdtemp(prefix="lesionlens-"))
-        job_file = self._folder / "job.json"
-        job_file.write_text(self.job.to_json(), encoding="utf-8")
         try:
+            with speaking_of_disk("job.json"):
+                self._folder = Path(tempfile.mkdtemp(prefix="lesionlens-"))
+                job_file = self._folder / "job.json"
+                job_file.write_text(self.job.to_json(), encoding="utf-8")
             self._process = _started([*program, "run", str(job_file), "--progress", "json"], self._token)
-        except EnvironmentFault:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        except LesionLensError:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self._read(self._process.stdout, self._lines.put)
         self._read(self._process.stderr, self._log.append)
@@ -215,7 +217,8 @@ def own_group_options() -> dict[str, Any]:
 def kill_tree(process: subprocess.Popen[Any]) -> None:
     """Kill a child started with `own_group_options` and everything it started, and reap it."""
     if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
     else:
         _kill_group(process)
     process.wait(timeout=30)

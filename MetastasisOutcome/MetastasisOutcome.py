@@ -81,8 +81,8 @@ class MetastasisOutcomeWidget(ScriptedLoadableModuleWidget):
     """What the application calls; everything else is in `panel`."""
 
     def __init__(self, parent=None) -> None:
+        self.panel: Any = None  # before the base class, which calls `setup` itself where it is given no parent
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.panel: Any = None
 
     def setup(self) -> None:
         """Build the panel from the .ui file and connect it."""

@@ -1,5 +1,6 @@
 """The life of a module's panel: it follows the scene and its parameter node, and starts and stops the work."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from LesionLensLib.errors import LesionLensError
+from LesionLensLib.errors import InternalFault, LesionLensError
 from LesionLensLib.panel.PanelParts import PanelParts
 from LesionLensLib.panel.ParameterBinding import ParameterBinding
 
@@ -143,6 +144,12 @@ class ModulePanel(VTKObservationMixin):
         self._isStarting = True
         try:
             self.startWork(self._callbacks())
+        except LesionLensError:
+            raise
+        except Exception as error:  # the border to the user: else the last line of the panel would stand for ever
+            logging.exception("the work could not be started")
+            told = _("The work could not be started: {error}.").format(error=str(error).rstrip("."))
+            raise InternalFault(told, _("Look at the log; please report this fault with it."), repr(error)) from error
         finally:
             self._isStarting = False
 

@@ -13,7 +13,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from LesionLensLib.errors import Cancelled, UserError
+from LesionLensLib.errors import Cancelled, EnvironmentFault, UserError
 from LesionLensLib.jobs import CaseJob
 from LesionLensLib.process import ChildRun
 from LesionLensLib.scene.stepwise import Showing
@@ -77,7 +77,7 @@ class PanelRun(VTKObservationMixin):
 
     def start(self) -> None:
         """Write the inputs and start the child; raises `UserError` or `EnvironmentFault` and leaves nothing then."""
-        self._folder = Path(tempfile.mkdtemp(prefix="LesionLens-", dir=slicer.app.temporaryPath))
+        self._folder = _newFolder(Path(slicer.app.temporaryPath))
         try:
             self._child = ChildRun(
                 self.writeJob(self._folder),
@@ -208,6 +208,24 @@ class PanelRun(VTKObservationMixin):
     def _onNodeRemoved(self, caller: Any, event: str, node: Any) -> None:
         if any(node is other for other in self._usedNodes):
             self.stop(_("Stopped, because {name} was removed from the scene.").format(name=node.GetName()))
+
+
+def _newFolder(parent: Path) -> Path:
+    """Make a folder of one's own; raises `EnvironmentFault` where that cannot be.
+
+    Systems tidy temporary folders away, also that of an application that has been open for days.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="LesionLens-", dir=parent))
+    except OSError as error:
+        raise EnvironmentFault(
+            _("The temporary folder of the application cannot be used: {reason}.").format(
+                reason=error.strerror or _("unknown reason")
+            ),
+            _("Free some space, or name another temporary folder in the application's settings under Modules."),
+            repr(error),
+        ) from error
 
 
 class RunSlot:

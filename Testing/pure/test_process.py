@@ -287,3 +287,15 @@ def test_the_program_starts_even_where_a_launcher_takes_the_python_path_away(tmp
     command = [sys.executable, "-I", "-S", "-c", START_FROM, str(LIBRARY_ROOT), "--version"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()[0]) == (0, "lesionlens"), done.stderr
+
+
+def test_a_temporary_folder_that_is_gone_is_told_and_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    run = make_run(tmp_path, "print('never')", Listener())
+    with pytest.raises(UserError) as caught:
+        run.start()
+    assert "job.json" in str(caught.value)
+    assert not run.is_running
+    assert list(tmp_path.glob("**/job.json")) == []
