@@ -65,8 +65,9 @@ def test_a_panel_without_a_parent_keeps_what_its_own_setup_has_built(
     panel: Any, slicer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `ScriptedLoadableModuleWidget.__init__` of Slicer does it: without a parent it calls `setup` itself."""
-    import LesionSegmentation
     from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+
+    import LesionSegmentation
 
     def prepare(widget: Any, parent: Any = None) -> None:
         widget.parent = parent
