@@ -96,10 +96,12 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/explain/job/judge_brain.py
   LesionLensLib/explain/job/methods.py
   LesionLensLib/explain/job/outcome.py
+  LesionLensLib/explain/job/region_of_interest.py
   LesionLensLib/explain/job/regression.py
   LesionLensLib/explain/job/run.py
   LesionLensLib/explain/job/segmentation.py
   LesionLensLib/explain/job/sides.py
+  LesionLensLib/explain/job/surface.py
   LesionLensLib/explain/job/told.py
   LesionLensLib/explain/layers/__init__.py
   LesionLensLib/explain/layers/chain.py
@@ -376,14 +378,30 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/checkpoint.py
   LesionLensLib/training/clip_checkpoints.py
   LesionLensLib/training/contrast_synthesis.py
+  LesionLensLib/training/curves.py
   LesionLensLib/training/evaluation.py
   LesionLensLib/training/evidence/__init__.py
+  LesionLensLib/training/evidence/__main__.py
+  LesionLensLib/training/evidence/brain_chapter.py
   LesionLensLib/training/evidence/collect_features.py
+  LesionLensLib/training/evidence/collect_maps.py
+  LesionLensLib/training/evidence/cost_chapter.py
   LesionLensLib/training/evidence/feature_table.py
+  LesionLensLib/training/evidence/lesion_chapter.py
+  LesionLensLib/training/evidence/load_chapter.py
+  LesionLensLib/training/evidence/markdown.py
+  LesionLensLib/training/evidence/overlap_table.py
+  LesionLensLib/training/evidence/page.py
+  LesionLensLib/training/evidence/pictures.py
+  LesionLensLib/training/evidence/printed.py
+  LesionLensLib/training/evidence/published.py
+  LesionLensLib/training/evidence/sarcoma_chapter.py
+  LesionLensLib/training/evidence/saved.py
   LesionLensLib/training/export.py
   LesionLensLib/training/fit_calibration.py
   LesionLensLib/training/fit_gaussian.py
   LesionLensLib/training/fit_typicality.py
+  LesionLensLib/training/gear.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/history.py
   LesionLensLib/training/lesion_library.py
@@ -439,7 +457,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/outcome/ask_model.py
   LesionLensLib/training/outcome/baselines.py
   LesionLensLib/training/outcome/calibration_report.py
+  LesionLensLib/training/outcome/card_page.py
   LesionLensLib/training/outcome/case_order.py
+  LesionLensLib/training/outcome/check_recipe.py
   LesionLensLib/training/outcome/evaluation.py
   LesionLensLib/training/outcome/export.py
   LesionLensLib/training/outcome/given_predictions.py
@@ -460,7 +480,9 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/planting.py
   LesionLensLib/training/pool.py
   LesionLensLib/training/pose.py
+  LesionLensLib/training/precision.py
   LesionLensLib/training/recipe.py
+  LesionLensLib/training/row_dropout.py
   LesionLensLib/training/run.py
   LesionLensLib/training/sarcoma/__init__.py
   LesionLensLib/training/sarcoma/augmentation.py
@@ -480,6 +502,8 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/settings.py
   LesionLensLib/training/sources.py
   LesionLensLib/training/start.py
+  LesionLensLib/training/synced_norm.py
+  LesionLensLib/training/team.py
   LesionLensLib/training/torch_filters.py
   LesionLensLib/training/trainer.py
   LesionLensLib/training/training_log.py
@@ -500,6 +524,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/attention-resnet-brainmet/cohort.json
   Resources/Models/attention-resnet-brainmet/loss.png
   Resources/Models/attention-resnet-brainmet/metrics.csv
+  Resources/Models/attention-resnet-brainmet/pointing.md
   Resources/Models/attention-resnet-brainmet/predictions.csv
   Resources/Models/attention-resnet-brainmet/reliability.png
   Resources/Models/attention-resnet-brainmet/tables.md
@@ -510,6 +535,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/chmfl-sarcoma/CARD.md
   Resources/Models/chmfl-sarcoma/all-predictions.csv
   Resources/Models/chmfl-sarcoma/card.json
+  Resources/Models/chmfl-sarcoma/features.safetensors
   Resources/Models/chmfl-sarcoma/loss.png
   Resources/Models/chmfl-sarcoma/metrics.csv
   Resources/Models/chmfl-sarcoma/predictions.csv
@@ -522,6 +548,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/rsanet-ms/card.json
   Resources/Models/rsanet-ms/loss.png
   Resources/Models/rsanet-ms/metrics.csv
+  Resources/Models/rsanet-ms/overlap.csv
   Resources/Models/rsanet-ms/training-report.json
   Resources/Models/rsanet-ms/weights.safetensors
   Resources/Models/vgg-lesion-load/CARD.md
@@ -529,6 +556,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/vgg-lesion-load/loss.png
   Resources/Models/vgg-lesion-load/metrics.csv
   Resources/Models/vgg-lesion-load/predictions.csv
+  Resources/Models/vgg-lesion-load/smocam.json
   Resources/Models/vgg-lesion-load/training-report.json
   Resources/Models/vgg-lesion-load/weights.safetensors
   Resources/Recipes/attention-resnet-brainmet.yaml

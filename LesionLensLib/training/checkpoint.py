@@ -18,12 +18,16 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 @dataclass
 class TrainingState(Generic[NetworkT]):
-    """What a run has come to: the network, its running average (the weights that are shipped), optimiser and step."""
+    """What a run has come to: the network, its running average (the weights that are shipped), optimiser and step.
+
+    `scaler` is that of the loss in fp16. Batches are numbered by steps, so that the step is the place in the data too.
+    """
 
     network: NetworkT
     average: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
+    scaler: torch.amp.GradScaler | None = None
 
     @classmethod
     def begin(cls, network: NetworkT, optimizer: torch.optim.Optimizer) -> TrainingState[NetworkT]:
@@ -43,13 +47,14 @@ class TrainingState(Generic[NetworkT]):
 
 
 def save_checkpoint(state: TrainingState[NetworkT], folder: Path) -> None:
-    """Write network, average and optimiser into one safetensors file, replaced in one go."""
+    """Write network, average, optimiser and scaler into one safetensors file, replaced in one go."""
     tensors = {f"network.{k}": v.contiguous() for k, v in state.network.state_dict().items()}
     tensors |= {f"average.{k}": v.contiguous() for k, v in state.average.items()}
     for index, slot in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v).contiguous() for k, v in slot.items()}
     part = folder / "checkpoint.part"
-    save_file(tensors, part, {"step": json.dumps(state.step)})
+    scaler = state.scaler.state_dict() if state.scaler else {}
+    save_file(tensors, part, {"step": json.dumps(state.step), "scaler": json.dumps(scaler)})
     part.replace(folder / CHECKPOINT_FILE)
 
 
@@ -57,7 +62,11 @@ def load_checkpoint(state: TrainingState[NetworkT], folder: Path) -> None:
     """Continue from the checkpoint in `folder`."""
     path = folder / CHECKPOINT_FILE
     with safe_open(path, "pt") as file:
-        state.step = int(json.loads(file.metadata()["step"]))
+        notes = file.metadata()
+    state.step = int(json.loads(notes["step"]))
+    scaler = json.loads(notes.get("scaler", "{}"))
+    if state.scaler is not None and state.scaler.is_enabled() and scaler:
+        state.scaler.load_state_dict(scaler)
     tensors = load_file(path)
     state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
     for name in state.average:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from torch import Tensor
 from LesionLensLib.inference.brain_network import PREFIX
 from LesionLensLib.model_card import CARD_FILE, CARD_SCHEMA
 from LesionLensLib.training.recipe import Recipe
-from LesionLensLib.training.training_log import LOG_FILE
 
 WEIGHTS_FILE = "weights.safetensors"
 REPORT_FILE = "training-report.json"
@@ -59,22 +57,3 @@ def _stored(name: str, value: Tensor) -> Tensor:
     value = value.detach().contiguous()
     keep = not value.is_floating_point() or name.endswith(("running_mean", "running_var"))
     return value if keep else value.to(torch.float16)
-
-
-def draw_curve(folder: Path) -> None:
-    """Draw the loss of `metrics.csv` in `folder` as `loss.png`."""
-    draw_losses([folder], folder / "loss.png", "weighted cross-entropy + soft Dice loss", "Training loss")
-
-
-def draw_losses(folders: Sequence[Path], path: Path, loss: str, title: str) -> None:
-    """Draw the losses of the logs in `folders` as curves of one picture."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    for folder in folders:
-        with (folder / LOG_FILE).open(newline="", encoding="utf-8") as file:
-            rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
-        axes.plot([step for step, _ in rows], [loss for _, loss in rows], linewidth=1)
-    axes.set(xlabel="optimiser step", ylabel=loss, title=title)
-    figure.savefig(path, dpi=110)

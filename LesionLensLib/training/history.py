@@ -15,7 +15,10 @@ def note_recipe(recipe: Recipe, step: int, folder: Path) -> None:
     """Write into `folder` that `recipe` trains from `step` on; what was done again after a checkpoint is dropped."""
     settings = {name: value for name, value in recipe.to_dict().items() if name != "card"}
     entries = [entry for entry in read_history(folder) if entry["from_step"] < step]
-    if not entries or json.dumps(entries[-1]["recipe"]) != json.dumps(settings):
+    # A setting that an earlier version did not know had what is its default now.
+    before = {**Recipe().to_dict(), **entries[-1]["recipe"]} if entries else {}
+    before.pop("card", None)
+    if json.loads(json.dumps(before)) != json.loads(json.dumps(settings)):
         entries.append({"from_step": step, "recipe": settings})
     (folder / HISTORY_FILE).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 

@@ -62,5 +62,20 @@ class MixUp:
         mixed = torch.lerp(images[partners], images, share)
         return MixedBatch(mixed, labels, labels[partners], share)
 
+    def partners(self, step: int, count: int) -> list[int]:
+        """Return which row each of `count` rows is mixed with in the batch of `step`; none where nothing is mixed."""
+        if not self.alpha:
+            return []
+        draws = self._draws(step)
+        draws.beta(self.alpha, self.alpha)
+        return [int(row) for row in draws.permutation(count)]
+
+    def mix_with(
+        self, images: Tensor, labels: Tensor, partners: Tensor, partner_labels: Tensor, step: int
+    ) -> MixedBatch:
+        """Mix rows `images` (n, C, D, H, W) of the batch of `step` with those that `partners` names."""
+        share = self.share(step)
+        return MixedBatch(torch.lerp(partners, images, share), labels, partner_labels, share)
+
     def _draws(self, step: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, step))

@@ -32,6 +32,7 @@ from LesionLensLib.training.phantoms import phantom_volume
 from LesionLensLib.training.planting import draw_lesions, plant
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.sources import align, outline_on, read_anatomy, read_brain
+from LesionLensLib.training.team import ALONE, Team
 
 JITTER_DEGREES = 6.0
 JITTER_MM = 4.0
@@ -129,15 +130,15 @@ def outline_rows(rows: Sequence[ManifestRow], recipe: Recipe) -> list[ManifestRo
 
 
 class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless batches of crops: images (N, C, D, H, W), lesion and ignored (N, D, H, W), N crops of one volume.
+    """Endless batches of crops: images (N, C, D, H, W), lesion and ignored (N, D, H, W), of one or more volumes.
 
     Deterministic: batch number n depends on the recipe's seed and n alone, so a resumed run sees what an unbroken one
-    would have seen.
+    would have seen. A process of a `team` gets its rows of it, and changes only the volumes from which they are cut.
     """
 
-    def __init__(self, pool: Sequence[PoolEntry], recipe: Recipe, first: int = 0) -> None:
-        self.pool, self.recipe, self.first = pool, recipe, first
-        self._latest: tuple[int, Tensor, TrainingVolume] | None = None
+    def __init__(self, pool: Sequence[PoolEntry], recipe: Recipe, first: int = 0, team: Team = ALONE) -> None:
+        self.pool, self.recipe, self.first, self.team = pool, recipe, first, team
+        self._latest: dict[int, tuple[Tensor, TrainingVolume]] = {}
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         torch.set_num_threads(1)
@@ -147,24 +148,39 @@ class CropStream(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             number += 1
 
     def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return batch `number`; `batches_per_volume` in a row are crops of one changed volume."""
-        images, changed = self._changed(number // self.recipe.batches_per_volume, number)
-        rng = np.random.default_rng([self.recipe.seed, 2, number])
-        count, size = self.recipe.crops_at(number)
-        crops = [self._crop(images, changed, np.array(size), rng) for _ in range(count)]
+        """Return this process's rows of batch `number`; `batches_per_volume` in a row cut the same changed volumes."""
+        each = self.recipe.crops_at(number)[0]
+        rows = self.team.rows(each * self.recipe.volumes_per_step)
+        crops = []
+        for place in range(rows.start // each, -(-rows.stop // each)):
+            cut = self._crops(number * self.recipe.volumes_per_step + place, number)
+            crops += cut[max(0, rows.start - place * each) : rows.stop - place * each]
         stacked = tuple(torch.stack(parts) for parts in zip(*crops, strict=True))
         return stacked[0], stacked[1], stacked[2]
 
+    def _crops(self, place: int, number: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return all crops of the volume at a place of the endless sequence, for batch `number`."""
+        images, changed = self._changed(self._volume_number(place), number)
+        rng = np.random.default_rng([self.recipe.seed, 2, place])
+        count, size = self.recipe.crops_at(number)
+        return [self._crop(images, changed, np.array(size), rng) for _ in range(count)]
+
+    def _volume_number(self, place: int) -> int:
+        batch, volume = divmod(place, self.recipe.volumes_per_step)
+        return batch // self.recipe.batches_per_volume * self.recipe.volumes_per_step + volume
+
     def _changed(self, volume_number: int, number: int) -> tuple[Tensor, TrainingVolume]:
-        """Return z-scores (C, D, H, W) and masks of a volume drawn and changed at random; the latest one is kept."""
-        if self._latest is None or self._latest[0] != volume_number:
+        """Return z-scores (C, D, H, W) and masks of a volume drawn and changed at random; a batch's own are kept."""
+        if volume_number not in self._latest:
+            each = self.recipe.volumes_per_step
+            self._latest = {n: kept for n, kept in self._latest.items() if n // each == volume_number // each}
             rng = np.random.default_rng([self.recipe.seed, 1, volume_number])
             changed = augment(self._volume(self._choose(rng, number), rng), self.recipe.augmentation, rng)
             brain = changed.brain.numpy() > 0
             images = torch.stack([torch.from_numpy(normalize(image.numpy(), brain)) for image in changed.images])
             images = jitter_scores(images, changed.brain, self.recipe.augmentation, rng)
-            self._latest = volume_number, images, changed
-        return self._latest[1:]
+            self._latest[volume_number] = images, changed
+        return self._latest[volume_number]
 
     def _volume(self, entry: PoolEntry, rng: np.random.Generator) -> TrainingVolume:
         """Return the entry with its own channels, or painted with random ones."""

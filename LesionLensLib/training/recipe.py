@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from LesionLensLib.errors import UserError
 from LesionLensLib.training.augmentation import AugmentationRange
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.planting import PlantingRange
+from LesionLensLib.training.precision import PRECISIONS
 from LesionLensLib.training.settings import checked_settings, read_settings
 
 _NESTED: dict[str, type[Any]] = {
@@ -31,6 +33,8 @@ class Recipe:
     steps see larger crops, because at inference attention and normalisation see the whole brain. `brain_steps` trains
     the network that finds the brain, on `phantom_heads` digital phantoms beside the real heads. With `start_from`, a
     model folder beside the output folder, both networks begin with its weights, and the brain network stays as it is.
+    `volumes_per_step` such batches of crops together are the batch of a step, which `accumulate` passes share, so that
+    less memory is needed; both processes and passes get whole crops.
     `card` is what the model card says beyond what the training itself knows; what it leaves out, the card of the model
     to start from says.
     """
@@ -65,14 +69,34 @@ class Recipe:
     brain_steps: int = 600
     phantom_heads: int = 3
     start_from: str = ""
+    accumulate: int = 1
+    volumes_per_step: int = 1
     card: dict[str, Any] = field(default_factory=dict)
     planting: PlantingRange = field(default_factory=PlantingRange)
     augmentation: AugmentationRange = field(default_factory=AugmentationRange)
     synthesis: SynthesisRange = field(default_factory=SynthesisRange)
 
+    def __post_init__(self) -> None:
+        if self.precision == "fp16":
+            raise UserError(
+                "RSANet cannot train in fp16: its attention adds up products beyond the largest number of fp16.",
+                "Use precision bf16 or fp32.",
+            )
+        if self.precision not in PRECISIONS:
+            raise UserError(f"The recipe's precision is {self.precision!r}.", "Use one of: fp32, bf16.")
+        if min(self.accumulate, self.volumes_per_step) < 1:
+            message = "The recipe has a number that cannot be."
+            raise UserError(message, "accumulate and volumes_per_step are 1 or more.")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML and JSON."""
         return asdict(self)
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """How many crops one step learns from, in each of its stages."""
+        crops = (self.crops_per_volume, *([self.final_crops_per_volume] if self.final_steps else []))
+        return tuple(number * self.volumes_per_step for number in crops)
 
     @property
     def all_steps(self) -> int:

@@ -20,7 +20,8 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.brain import CHANNELS
 from LesionLensLib.training.brain_extraction import brain_dice, phantom_heads, read_head, train_brain_network
-from LesionLensLib.training.export import draw_curve, export_model
+from LesionLensLib.training.curves import CURVES_FILE, draw_curves
+from LesionLensLib.training.export import export_model
 from LesionLensLib.training.history import read_history
 from LesionLensLib.training.pool import PoolEntry, build_pool, outline_rows
 from LesionLensLib.training.recipe import Recipe
@@ -70,7 +71,7 @@ def run_training(
         "torch": torch.__version__,
     }
     export_model(recipe, state.average, brain, report, folder)
-    draw_curve(folder)
+    draw_curves([folder], folder / CURVES_FILE, "weighted cross-entropy + soft Dice loss", "Training loss")
     progress.update("finish", 1.0, "done")
     return report
 

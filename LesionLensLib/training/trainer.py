@@ -16,12 +16,16 @@ from torch.utils.data import DataLoader
 from LesionLensLib.networks.losses import combined_loss
 from LesionLensLib.networks.rsanet import RSANet
 from LesionLensLib.training.checkpoint import TrainingState
+from LesionLensLib.training.gear import STEPS_OF_A_SEED, Gear, Lesson, check_batch
 from LesionLensLib.training.history import note_recipe
 from LesionLensLib.training.pool import CropStream, PoolEntry
 from LesionLensLib.training.recipe import Recipe
 from LesionLensLib.training.schedule import cosine, warm_cosine
 from LesionLensLib.training.start import starting_weights, take_over
+from LesionLensLib.training.team import ALONE, Team
 from LesionLensLib.training.training_loop import resume, run_steps
+
+CLIP_NORM = 5.0
 
 
 def make_state(recipe: Recipe, device: torch.device) -> TrainingState[RSANet]:
@@ -48,46 +52,62 @@ def train(
     device: torch.device,
     tell: Callable[[int, str], None],
     should_stop: Callable[[int], bool] = lambda step: False,
+    team: Team = ALONE,
 ) -> TrainingState[RSANet]:
     """Train all steps of the recipe or until `should_stop(step)`; checkpoints and `metrics.csv` go into `folder`.
 
-    `tell(step, text)` hears now and then how it goes.
+    `tell(step, text)` hears now and then how it goes. Raises `UserError` for a batch that `team` cannot share.
     """
+    for size in recipe.batch_sizes:
+        check_batch(size, recipe.accumulate, team)
     state = make_state(recipe, device)
     if recipe.start_from:
         take_over(state.network, state.average, starting_weights(recipe.start_from, folder)[0])
-    resume(state, folder)
-    note_recipe(recipe, state.step, folder)
-    batches = _batches(pool, recipe, state.step)
+    gear = Gear(state.network, device, recipe.precision, recipe.accumulate, team)
+    resume(state, folder, team)
+    if team.is_first:
+        note_recipe(recipe, state.step, folder)
+    batches = _batches(pool, recipe, state.step, team)
 
     def do_step() -> float:
-        return train_step(state, recipe, next(batches), device)
+        return train_step(state, recipe, next(batches), device, gear)
 
-    return run_steps(state, recipe.all_steps, folder, do_step, tell, should_stop)
+    return run_steps(state, recipe.all_steps, folder, do_step, tell, should_stop, team)
 
 
 def train_step(
-    state: TrainingState[RSANet], recipe: Recipe, batch: tuple[Tensor, Tensor, Tensor], device: torch.device
+    state: TrainingState[RSANet],
+    recipe: Recipe,
+    batch: tuple[Tensor, Tensor, Tensor],
+    device: torch.device,
+    gear: Gear | None = None,
 ) -> float:
-    """Do one optimiser step on `batch` (images, lesion, ignored) and return its loss."""
+    """Do one optimiser step on this process's rows of a batch (images, lesion, ignored), return the loss of the batch.
+
+    `gear` says how; without one it is done at once and in this process.
+    """
+    gear = gear or Gear(state.network, device, recipe.precision)
     images, lesion, ignored = (part.to(device) for part in batch)
     state.network.train()
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, state.step)
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        logits = state.network(images.contiguous(memory_format=torch.channels_last_3d))
-    loss = combined_loss(
-        logits.float(), lesion, recipe.lesion_share, recipe.loss_reading, ignored, recipe.dice_weight
-    )
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
-    state.optimizer.step()
+
+    def ask(network: nn.Module, inputs: Tensor) -> tuple[Tensor]:
+        return (network(inputs.contiguous(memory_format=torch.channels_last_3d)),)
+
+    def loss(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
+        logits, (lesion, ignored) = outputs[0].float(), targets
+        return combined_loss(logits, lesion, recipe.lesion_share, recipe.loss_reading, ignored, recipe.dice_weight)
+
+    seed = recipe.seed * STEPS_OF_A_SEED + state.step if gear.draws_by_rows else None
+    said = gear.step(state.optimizer, Lesson(images, (lesion, ignored), ask, loss, seed=seed), CLIP_NORM)
     state.count_step(recipe.averaging)
-    return loss.item()
+    return said
 
 
-def _batches(pool: list[PoolEntry], recipe: Recipe, first: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    stream = CropStream(pool, recipe, first)
+def _batches(
+    pool: list[PoolEntry], recipe: Recipe, first: int, team: Team
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    stream = CropStream(pool, recipe, first, team)
     # One worker process: batches are numbered, and several workers would repeat each other's numbers.
     return iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))

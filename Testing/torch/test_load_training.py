@@ -213,7 +213,7 @@ def test_the_report_tells_what_was_planted_and_how_far_the_sides_go_together() -
         ({"roles": ["PET"]}, "unknown"),
         ({"options": {"field": [8, 8, 8]}}, "options name field"),
         ({"steps": 0}, "number that cannot be"),
-        ({"precision": "fp16"}, "precision is 'fp16'"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
         ({"cell_blocks": [-1]}, "number that cannot be"),
         ({"soils": {"plantings": 0}}, "number that cannot be"),
         ({"loads": {"most": 3}}, "no setting called most"),

@@ -22,7 +22,7 @@ from LesionLensLib.training.local_failure.batches import LesionBatches
 from LesionLensLib.training.local_failure.cases import LesionCase, read_cases
 from LesionLensLib.training.local_failure.kind import LocalFailureKind, case_input
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
-from LesionLensLib.training.local_failure.trainer import make_network, make_state, train_network, train_step
+from LesionLensLib.training.local_failure.trainer import make_network, make_state, mixed_batch, train_network, train_step
 
 CPU = torch.device("cpu")
 STRONG = LesionAugmentation(
@@ -105,7 +105,7 @@ def test_the_rate_follows_the_rule_and_stops_moving_the_weights_at_zero(cases: l
     assert replace(RECIPE, schedule="bit-strict", learning_rate=0.003).schedule_for(101) == hyper_rule(101)
     state = make_state(RECIPE, CPU)
     before = {name: value.clone() for name, value in state.network.named_parameters()}
-    train_step(state, RECIPE, LesionBatches(cases, RECIPE).batch(0), 0.0, CPU)
+    train_step(state, RECIPE, mixed_batch(LesionBatches(cases, RECIPE), RECIPE, 0, range(RECIPE.batch)), 0.0, CPU)
     assert all(torch.equal(before[name], value) for name, value in state.network.named_parameters())
     assert state.step == 1
 

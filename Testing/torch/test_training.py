@@ -180,8 +180,11 @@ def test_the_log_holds_a_row_every_twenty_steps(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["20"]
     cut_log(tmp_path, 19)
-    assert (tmp_path / "metrics.csv").read_text().splitlines() == ["step,loss,learning_rate,seconds"]
+    head = ["step,loss,learning_rate,seconds,seconds_per_step,memory_mb"]
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == head
     assert 0 < float(rows[0]["loss"]) < 5
+    assert 0 < float(rows[0]["seconds_per_step"]) < 60
+    assert 50 < float(rows[0]["memory_mb"]) < 20_000
 
 
 @pytest.mark.parametrize("record", [{"stepz": 3}, {"planting": {"nonsense": 1}}])

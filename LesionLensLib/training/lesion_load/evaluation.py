@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from LesionLensLib.errors import UserError
 from LesionLensLib.outcome.figure import LEVEL, Figure
 from LesionLensLib.training.lesion_load.examples import LoadExample
 from LesionLensLib.training.lesion_load.recipe import OUTPUTS
@@ -112,6 +113,31 @@ def write_predictions(sets: Sequence[Judged], path: Path) -> None:
             for row in zip(judged.cases, judged.patients, judged.truth, judged.said, strict=True):
                 writer.writerow([judged.name, *row[:2], *(f"{number:.4f}" for number in (*row[2], *row[3]))])
     part.replace(path)
+
+
+def read_loads(path: Path) -> dict[str, Judged]:
+    """Read what `write_predictions` wrote, by set; the numbers of bright voxels are not in it, hence NaN.
+
+    Raises `UserError` for a file that is missing or something else.
+    """
+    sets: dict[str, list[dict[str, str]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for record in csv.DictReader(file):
+                sets.setdefault(record["set"], []).append(record)
+        return {name: _judged(name, records) for name, records in sets.items()}
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        message = f"The predictions in {path.name} cannot be read."
+        raise UserError(message, "Train the model again.", repr(error)) from error
+
+
+def _judged(name: str, records: Sequence[dict[str, str]]) -> Judged:
+    truth, said = (
+        np.array([[float(record[f"{prefix}{output}_ml"]) for output in OUTPUTS] for record in records])
+        for prefix in ("true_", "")
+    )
+    cases, patients = (tuple(record[column] for record in records) for column in ("case", "patient"))
+    return Judged(name, cases, patients, truth, said, np.full((len(records), 2), np.nan))
 
 
 def with_difference(loads: Floats) -> Floats:

@@ -22,6 +22,7 @@ from LesionLensLib.training.lesion_load.augmentation import (
 )
 from LesionLensLib.training.lesion_load.recipe import KINDS, LoadRange, LoadRecipe
 from LesionLensLib.training.lesion_load.soil import LEFT, RIGHT, LoadSoil, left_half
+from LesionLensLib.training.team import ALONE, Team
 
 STILL = LoadAugmentation()
 
@@ -48,14 +49,14 @@ class LoadExample:
 class LoadBatches:
     """Numbered batches: batch n depends on the soils, the recipe and n alone, so a resumed run sees the same ones."""
 
-    def __init__(self, soils: Sequence[LoadSoil], recipe: LoadRecipe) -> None:
-        self.soils, self.recipe = list(soils), recipe
+    def __init__(self, soils: Sequence[LoadSoil], recipe: LoadRecipe, team: Team = ALONE) -> None:
+        self.soils, self.recipe, self.team = list(soils), recipe, team
         self._groups = _by_kind_and_patient(self.soils, recipe.soils.shares)
 
     def batch(self, number: int) -> LoadBatch:
-        """Return batch `number`."""
+        """Return this process's rows of batch `number`."""
         size = self.recipe.batch
-        examples = [self.example(place) for place in range(number * size, (number + 1) * size)]
+        examples = [self.example(number * size + row) for row in self.team.rows(size)]
         images, loads, shares = zip(*((each.images, each.loads_ml, each.share) for each in examples), strict=True)
         return LoadBatch(torch.stack(images), torch.stack(loads), torch.stack(shares))
 

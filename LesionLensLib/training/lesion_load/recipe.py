@@ -15,13 +15,13 @@ from LesionLensLib.training.brain import CHANNELS
 from LesionLensLib.training.contrast_synthesis import SynthesisRange
 from LesionLensLib.training.lesion_load.augmentation import LoadAugmentation
 from LesionLensLib.training.planting import PlantingRange
+from LesionLensLib.training.precision import PRECISIONS
 from LesionLensLib.training.settings import checked_settings, read_settings
 
 TASK = "regression"
 NETWORK = "vgg3d"
 OUTPUTS = ("total", "left", "right")
 BIASES = ("none", "left", "mirrored")
-PRECISIONS = ("fp32", "bf16")
 KINDS = ("real", "painted", "phantom")
 
 
@@ -63,7 +63,8 @@ class LoadRecipe:
     """How the network of lesion load is trained: Adam, mean squared error, `batch` examples a step.
 
     `field` is the box (D, H, W) in voxels of `spacing_mm`, `options` are further arguments of `Vgg3d`. `precision` is
-    "fp32" or "bf16", which takes half the time; with one thread either gives the same weights after a kill. While it
+    one of `PRECISIONS`; on a CPU bf16 takes half the time of fp32, and with one thread either gives the same weights
+    after a kill. `accumulate` passes share the batch of a step, so that it needs less memory. While it
     learns, the features after each of `cell_blocks` (from 0) also tell the load of their own cell of the grid, an error
     that counts `cell_weight`: two numbers a head are too little to learn what a lesion is. What reads the cells is not
     part of the model. The hidden layer learns with `head_rate` of the rate, since thousands of positive inputs push it
@@ -85,6 +86,7 @@ class LoadRecipe:
     precision: str = "fp32"
     steps: int = 2000
     batch: int = 8
+    accumulate: int = 1
     learning_rate: float = 4e-3
     head_rate: float = 0.02
     weight_decay: float = 1e-5
@@ -121,12 +123,13 @@ class LoadRecipe:
         unknown = [role for role in self.roles if role not in CHANNELS]
         if unknown or not self.roles:
             raise UserError("The recipe has no roles or unknown ones.", f"Use some of: {', '.join(CHANNELS)}.")
-        least = min(self.steps, self.batch, self.judged, self.judged_plantings, self.soils.plantings)
+        numbers = (self.steps, self.batch, self.accumulate, self.judged, self.judged_plantings, self.soils.plantings)
+        least = min(numbers)
         if least < 1 or self.described < 2 or self.loads.most_ml <= 0 or min((0, *self.cell_blocks)) < 0:
             raise UserError(
                 "The recipe has a number that cannot be.",
-                "steps, batch, judged, judged_plantings and plantings are 1 or more, described 2, most_ml above 0, "
-                "cell_blocks 0 or more.",
+                "steps, batch, accumulate, judged, judged_plantings and plantings are 1 or more, described 2, most_ml "
+                "above 0, cell_blocks 0 or more.",
             )
 
     @property

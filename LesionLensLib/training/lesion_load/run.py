@@ -13,7 +13,8 @@ from LesionLensLib.catalogue import read_card
 from LesionLensLib.inference.device import choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
-from LesionLensLib.training.export import draw_losses, write_model, write_report
+from LesionLensLib.training.curves import CURVES_FILE, draw_curves
+from LesionLensLib.training.export import write_model, write_report
 from LesionLensLib.training.lesion_load.brains import LabelledBrains
 from LesionLensLib.training.lesion_load.evaluation import PREDICTIONS_FILE, judge, write_predictions
 from LesionLensLib.training.lesion_load.examples import STILL, LoadBatches, LoadExample, draw_example
@@ -73,7 +74,7 @@ def run_load_training(
         "torch": torch.__version__,
     }
     write_report(report, folder)
-    draw_losses([folder], folder / "loss.png", "mean squared error, in units of the network", "Training loss")
+    draw_curves([folder], folder / CURVES_FILE, "mean squared error, in units of the network", "Training loss")
     progress.update("finish", 1.0, "done")
     return report
 

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.networks.vgg3d import Vgg3d
 from LesionLensLib.training.checkpoint import TrainingState
+from LesionLensLib.training.gear import Gear, Lesson, check_batch
 from LesionLensLib.training.lesion_load.examples import LoadBatch, LoadBatches
 from LesionLensLib.training.lesion_load.learner import LoadLearner, cell_loss, load_loss
 from LesionLensLib.training.lesion_load.recipe import LoadRecipe
 from LesionLensLib.training.lesion_load.soil import LoadSoil
 from LesionLensLib.training.schedule import warm_cosine
+from LesionLensLib.training.team import ALONE, Team
 from LesionLensLib.training.training_loop import resume, run_steps
 
 Told = Callable[[int, str], None]
@@ -48,35 +50,57 @@ def train_network(
     device: torch.device,
     tell: Told,
     should_stop: Callable[[int], bool] = lambda step: False,
+    team: Team = ALONE,
 ) -> TrainingState[LoadLearner]:
-    """Train all steps of the recipe or until `should_stop(step)`; checkpoint and `metrics.csv` go into `folder`."""
+    """Train all steps of the recipe or until `should_stop(step)`; checkpoint and `metrics.csv` go into `folder`.
+
+    Raises `UserError` for a batch that `team` cannot share.
+    """
+    check_batch(recipe.batch, recipe.accumulate, team)
     state = make_state(recipe, device)
-    resume(state, folder)
-    batches = LoadBatches(soils, recipe)
+    gear = Gear(state.network, device, recipe.precision, recipe.accumulate, team)
+    state.scaler = gear.scaler
+    resume(state, folder, team)
+    batches = LoadBatches(soils, recipe, team)
 
     def do_step() -> float:
-        return train_step(state, recipe, batches.batch(state.step), device)
+        return train_step(state, recipe, batches.batch(state.step), device, gear)
 
-    return run_steps(state, recipe.steps, folder, do_step, tell, should_stop)
+    return run_steps(state, recipe.steps, folder, do_step, tell, should_stop, team)
 
 
-def train_step(state: TrainingState[LoadLearner], recipe: LoadRecipe, batch: LoadBatch, device: torch.device) -> float:
-    """Do one optimiser step and return the loss of the loads alone, the one that the network is for."""
+def train_step(
+    state: TrainingState[LoadLearner],
+    recipe: LoadRecipe,
+    batch: LoadBatch,
+    device: torch.device,
+    gear: Gear | None = None,
+) -> float:
+    """Do one optimiser step on this process's rows and return the loss of the loads alone, which the network is for.
+
+    `gear` says how the step is done; without one it is done at once and in this process.
+    """
+    gear = gear or Gear(state.network, device, recipe.precision)
     state.network.train()
     for group in state.optimizer.param_groups:
         group["lr"] = group["share"] * warm_cosine(
             recipe.learning_rate, state.step, recipe.warm_up_steps, recipe.steps
         )
     images, loads, shares = (part.to(device) for part in batch)
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        said, cells = state.network(images.contiguous(memory_format=torch.channels_last_3d))
-    loss = load_loss(said.float(), loads, state.network.network.unit)
-    total = loss
-    for each in cells:
-        total = total + recipe.cell_weight * cell_loss(each.float(), shares)
-    state.optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
-    state.optimizer.step()
+    found: list[Tensor] = []
+
+    def ask(network: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
+        said, cells = network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        return (said, *cells)
+
+    def loss(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
+        (said, *cells), (loads, shares) = outputs, targets
+        total = load_loss(said.float(), loads, state.network.network.unit)
+        found.append(total.detach())
+        for each in cells:
+            total = total + recipe.cell_weight * cell_loss(each.float(), shares)
+        return total
+
+    gear.step(state.optimizer, Lesson(images, (loads, shares), ask, loss), recipe.clip_norm)
     state.count_step(recipe.averaging)
-    return loss.item()
+    return found[0].item()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +29,10 @@ class LesionBatches:
         self.cases, self.recipe = list(cases), recipe
         self.order = CaseOrder([case.outcome for case in cases], recipe.balanced, recipe.seed)
 
-    def batch(self, number: int) -> LesionBatch:
-        """Return batch `number`."""
-        recipe = self.recipe
-        places = range(number * recipe.batch, (number + 1) * recipe.batch)
+    def batch(self, number: int, rows: Iterable[int] | None = None) -> LesionBatch:
+        """Return batch `number`, or the given rows of it."""
+        size = self.recipe.batch
+        places = [number * size + row for row in (range(size) if rows is None else rows)]
         chosen = [self.cases[self.order.case_at(place)] for place in places]
         images = [self._example(case, place) for case, place in zip(chosen, places, strict=True)]
         return LesionBatch(torch.stack(images), torch.tensor([case.outcome for case in chosen]))

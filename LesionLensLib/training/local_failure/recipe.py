@@ -12,6 +12,7 @@ from LesionLensLib.inference.field_of_view import FieldOfView
 from LesionLensLib.training.big_transfer import BASE_RATE, RULES, StepSchedule, make_schedule
 from LesionLensLib.training.local_failure.augmentation import LesionAugmentation
 from LesionLensLib.training.outcome.study_recipe import StudyRecipe
+from LesionLensLib.training.precision import PRECISIONS
 
 TASK = "outcome"
 NETWORK = "resnet3d"
@@ -62,13 +63,16 @@ class LocalFailureRecipe(StudyRecipe):
             normalization=(self.normalization, NORMALIZATIONS),
             optimizer=(self.optimizer, OPTIMIZERS),
             schedule=(self.schedule, RULES),
+            precision=(self.precision, PRECISIONS),
         )
         for baseline in self.baselines:
             self.check_names(baselines=(baseline, BASELINES))
-        if min(self.epochs, self.batch, self.members) < 1 or self.mixup_alpha < 0 or not 0 <= self.outline_dropout < 1:
+        least = min(self.epochs, self.batch, self.members, self.accumulate)
+        if least < 1 or self.mixup_alpha < 0 or not 0 <= self.outline_dropout < 1:
             raise UserError(
                 "The recipe has a number that cannot be.",
-                "epochs, batch and members are 1 or more, mixup_alpha 0 or more, outline_dropout from 0 to below 1.",
+                "epochs, batch, members and accumulate are 1 or more, mixup_alpha 0 or more, outline_dropout from 0 to "
+                "below 1.",
             )
         if not 1 <= self.views <= 8:
             raise UserError(f"The recipe asks for {self.views} views of a case.", "There are 1 to 8: mirrored copies.")

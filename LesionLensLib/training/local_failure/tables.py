@@ -20,6 +20,15 @@ TABLES_FILE = "tables.md"
 SHARES = ("accuracy", "sensitivity", "specificity")
 SCOPES = {TRAINING: "learned from", VALIDATION: "held out (validation)", TEST: "test"}
 
+_SIMULATED = (
+    "Real and digital brains with simulated metastases, outcomes drawn by a stated mechanism; nothing here was "
+    "measured on a patient's outcome. ",
+    "heads that no network ever saw",
+    "`volume` is the lesion's volume alone, `truth` the probability with which the outcome was drawn, the best that is "
+    "possible. ",
+)
+_REAL = ("", "patients that no network ever saw", "Where there is a row `volume`, it is the lesion's volume alone. ")
+
 Record = Mapping[str, Any]
 
 
@@ -30,9 +39,9 @@ def write_tables(recipe: LocalFailureRecipe, figures: Figures, chosen: str | Non
         return
     text = "\n".join(
         [
-            f"# Local failure of brain metastases: {SIMULATED_NOTE}",
+            _title(recipe),
             "",
-            _explanation(figures[rows[0]]),
+            _explanation(recipe, figures[rows[0]]),
             "",
             "## In the form of table S2: held-out lesions",
             "",
@@ -49,19 +58,30 @@ def write_tables(recipe: LocalFailureRecipe, figures: Figures, chosen: str | Non
     part.replace(folder / TABLES_FILE)
 
 
-def _explanation(scopes: Mapping[str, Mapping[str, Record]]) -> str:
+def _is_simulated(recipe: LocalFailureRecipe) -> bool:
+    return bool(recipe.card.get("evidence") == "simulated")
+
+
+def _title(recipe: LocalFailureRecipe) -> str:
+    if _is_simulated(recipe):
+        return f"# Local failure of brain metastases: {SIMULATED_NOTE}"
+    return f"# {recipe.card.get('title', recipe.card.get('id', recipe.network))}"
+
+
+def _explanation(recipe: LocalFailureRecipe, scopes: Mapping[str, Mapping[str, Record]]) -> str:
     counts = []
     for scope, title in SCOPES.items():
         area = scopes.get(scope, {}).get("auc")
         if area:
             counts.append(f"{area['cases']} lesions of {area['patients']} patients {title}")
+    origin, heads, baselines = _REAL
+    if _is_simulated(recipe):
+        origin, heads, baselines = _SIMULATED
     return (
-        "Real and digital brains with simulated metastases, outcomes drawn by a stated mechanism; nothing here was "
-        "measured on a patient's outcome. In brackets the 95 % interval by bootstrap over patients, shares in %, at a "
+        f"{origin}In brackets the 95 % interval by bootstrap over patients, shares in %, at a "
         "probability of 0.5 before calibration. Held-out lesions are judged by the one network that did not learn "
-        "from their patient; test lesions, in heads that no network ever saw, by the mean logit of the networks of "
-        "all folds. `volume` is the lesion's volume alone, `truth` the probability with which the outcome was drawn, "
-        f"the best that is possible. {'; '.join(counts)}."
+        f"from their patient; test lesions, in {heads}, by the mean logit of the networks of "
+        f"all folds. {baselines}{'; '.join(counts)}."
     )
 
 

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.networks.resnet3d import ResNet3d
 from LesionLensLib.training.big_transfer import make_optimizer
 from LesionLensLib.training.checkpoint import TrainingState
-from LesionLensLib.training.local_failure.batches import LesionBatch, LesionBatches
+from LesionLensLib.training.gear import Gear, Lesson, check_batch
+from LesionLensLib.training.local_failure.batches import LesionBatches
 from LesionLensLib.training.local_failure.cases import LesionCase
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
-from LesionLensLib.training.mixup import MixUp
+from LesionLensLib.training.mixup import MixedBatch, MixUp
+from LesionLensLib.training.team import ALONE, Team
 from LesionLensLib.training.training_loop import resume, run_steps
 from LesionLensLib.training.transfer import transfer_weights
 
@@ -49,32 +51,65 @@ def train_network(
     device: torch.device,
     tell: Callable[[int, str], None],
     should_stop: Callable[[int], bool] = lambda step: False,
+    team: Team = ALONE,
 ) -> TrainingState[ResNet3d]:
-    """Train all epochs of the recipe on `cases` or until `should_stop(step)`; checkpoint and log go into `folder`."""
+    """Train all epochs of the recipe on `cases` or until `should_stop(step)`; checkpoint and log go into `folder`.
+
+    Raises `UserError` for a batch that `team` cannot share.
+    """
+    check_batch(recipe.batch, recipe.accumulate, team)
     state = make_state(recipe, device)
-    resume(state, folder)
+    gear = Gear(state.network, device, recipe.precision, recipe.accumulate, team)
+    state.scaler = gear.scaler
+    resume(state, folder, team)
     batches, schedule = LesionBatches(cases, recipe), recipe.schedule_for(len(cases))
 
     def do_step() -> float:
-        rate = schedule.rate(state.step)
-        return train_step(state, recipe, batches.batch(state.step), rate or 0.0, device)
+        batch = mixed_batch(batches, recipe, state.step, team.rows(recipe.batch))
+        return train_step(state, recipe, batch, schedule.rate(state.step) or 0.0, device, gear)
 
-    return run_steps(state, schedule.end_step, folder, do_step, tell, should_stop)
+    return run_steps(state, schedule.end_step, folder, do_step, tell, should_stop, team)
+
+
+def mixed_batch(batches: LesionBatches, recipe: LocalFailureRecipe, step: int, rows: range) -> MixedBatch:
+    """Return `rows` of the batch of `step`, mixed with rows of the whole batch where the recipe mixes."""
+    mixup = MixUp(recipe.mixup_alpha, recipe.seed)
+    if len(rows) == recipe.batch:
+        return mixup.mix(*batches.batch(step), step)
+    partners = mixup.partners(step, recipe.batch)[rows.start : rows.stop]
+    images, outcomes = batches.batch(step, [*rows, *partners])
+    mine, own = images[: len(rows)], outcomes[: len(rows)]
+    if not partners:
+        return MixedBatch(mine, own, own, 1.0)
+    return mixup.mix_with(mine, own, images[len(rows) :], outcomes[len(rows) :], step)
 
 
 def train_step(
-    state: TrainingState[ResNet3d], recipe: LocalFailureRecipe, batch: LesionBatch, rate: float, device: torch.device
+    state: TrainingState[ResNet3d],
+    recipe: LocalFailureRecipe,
+    batch: MixedBatch,
+    rate: float,
+    device: torch.device,
+    gear: Gear | None = None,
 ) -> float:
-    """Do one optimiser step at the learning rate `rate` and return its loss: cross-entropy, of mixed examples too."""
+    """Do one optimiser step at the learning rate `rate` and return its loss: cross-entropy, of mixed examples too.
+
+    `batch` holds this process's rows. `gear` says how the step is done; without one at once and in this process.
+    """
+    gear = gear or Gear(state.network, device, recipe.precision)
     state.network.train()
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    mixed = MixUp(recipe.mixup_alpha, recipe.seed).mix(batch.images.to(device), batch.outcomes.to(device), state.step)
-    loss = mixed.cross_entropy(state.network(mixed.images))
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if recipe.clip_norm:
-        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
-    state.optimizer.step()
+
+    def ask(network: nn.Module, inputs: Tensor) -> tuple[Tensor]:
+        return (network(inputs),)
+
+    def loss(outputs: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> Tensor:
+        (logits,), (own, other) = outputs, targets
+        return MixedBatch(batch.images, own, other, batch.share).cross_entropy(logits)
+
+    targets = (batch.labels.to(device), batch.partner_labels.to(device))
+    lesson = Lesson(batch.images.to(device), targets, ask, loss, by_row=True)
+    said = gear.step(state.optimizer, lesson, recipe.clip_norm)
     state.count_step(recipe.averaging)
-    return loss.item()
+    return said

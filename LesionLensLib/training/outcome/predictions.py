@@ -65,6 +65,19 @@ def read_predictions(path: Path) -> tuple[Prediction, ...]:
         raise UserError(message, "Train that part again.", repr(error)) from error
 
 
+def read_all_predictions(path: Path) -> dict[str, dict[str, tuple[Prediction, ...]]]:
+    """Read what `write_all_predictions` wrote, by row and scope; raises `UserError` for anything else."""
+    found: dict[str, dict[str, list[Prediction]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for record in csv.DictReader(file):
+                found.setdefault(record["row"], {}).setdefault(record["scope"], []).append(_prediction(record))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        message = f"The predictions in {path.name} cannot be read."
+        raise UserError(message, "Train the model again.", repr(error)) from error
+    return {row: {scope: tuple(ones) for scope, ones in scopes.items()} for row, scopes in found.items()}
+
+
 def _text(value: object) -> str:
     # Nine digits give every float32 back.
     return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)

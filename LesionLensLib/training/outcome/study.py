@@ -15,9 +15,11 @@ from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.inference.device import choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
-from LesionLensLib.training.export import draw_losses, write_report
+from LesionLensLib.training.curves import CURVES_FILE, draw_curves
+from LesionLensLib.training.export import write_report
 from LesionLensLib.training.outcome.baselines import train_baseline
 from LesionLensLib.training.outcome.calibration_report import write_calibration_report
+from LesionLensLib.training.outcome.card_page import write_card_page
 from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.labelled import tell_left_out
 from LesionLensLib.training.outcome.parts import Part, choose_parts
@@ -232,8 +234,10 @@ def run_study(
         "torch": torch.__version__,
     }
     write_report(report, folder)
+    if chosen is not None and study.finished(chosen):
+        write_card_page(report, study.rows, study.parts, kind.yardstick, folder)
     if chosen is not None:
-        draw_losses(study.training(chosen).logs(), folder / "loss.png", "loss", chosen)
+        draw_curves(study.training(chosen).logs(), folder / CURVES_FILE, "loss", chosen)
     progress.update("finish", 1.0, "done")
     return report
 

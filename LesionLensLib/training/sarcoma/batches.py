@@ -16,6 +16,7 @@ from LesionLensLib.training.outcome.moving import middle
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation, augment_case
 from LesionLensLib.training.sarcoma.cases import OutcomeCase
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
+from LesionLensLib.training.team import ALONE, Team
 
 
 class OutcomeBatch(NamedTuple):
@@ -32,8 +33,10 @@ class OutcomeBatches(IterableDataset[OutcomeBatch]):
     The order is that of `CaseOrder`. Raises `UserError` where an outcome is missing.
     """
 
-    def __init__(self, cases: Sequence[OutcomeCase], recipe: OutcomeRecipe, first: int = 0) -> None:
-        self.cases, self.recipe, self.first = list(cases), recipe, first
+    def __init__(
+        self, cases: Sequence[OutcomeCase], recipe: OutcomeRecipe, first: int = 0, team: Team = ALONE
+    ) -> None:
+        self.cases, self.recipe, self.first, self.team = list(cases), recipe, first, team
         self.order = CaseOrder([case.outcome for case in cases], recipe.balanced, recipe.seed)
 
     def __iter__(self) -> Iterator[OutcomeBatch]:
@@ -43,9 +46,8 @@ class OutcomeBatches(IterableDataset[OutcomeBatch]):
             number += 1
 
     def batch(self, number: int) -> OutcomeBatch:
-        """Return batch `number`."""
-        recipe = self.recipe
-        places = range(number * recipe.batch, (number + 1) * recipe.batch)
+        """Return this process's rows of batch `number`."""
+        places = [number * self.recipe.batch + row for row in self.team.rows(self.recipe.batch)]
         pairs = [self._changed(self.cases[self.order.case_at(place)], place) for place in places]
         outcome = torch.tensor([self.cases[self.order.case_at(place)].outcome for place in places])
         return OutcomeBatch(torch.stack([images for images, _ in pairs]), outcome, torch.stack([m for _, m in pairs]))

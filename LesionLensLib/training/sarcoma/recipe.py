@@ -11,11 +11,11 @@ from LesionLensLib.inference.field_of_view import PAPER_BOX_MM, FieldOfView
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS
 from LesionLensLib.networks.chmfl_variants import VARIANTS
 from LesionLensLib.training.outcome.study_recipe import StudyRecipe
+from LesionLensLib.training.precision import PRECISIONS
 from LesionLensLib.training.sarcoma.augmentation import OutcomeAugmentation
 
 TASK = "outcome"
 SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("fp32", "bf16")
 BASELINES = ("suvmax", "radiomics-pet", "radiomics-pet-ct", "radiomics-pet-t1")
 
 
@@ -46,7 +46,6 @@ class OutcomeRecipe(StudyRecipe):
     steps: int = 8000
     batch: int = 1
     balanced: bool = False
-    precision: str = "fp32"
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
     schedule: str = "constant"
@@ -66,10 +65,12 @@ class OutcomeRecipe(StudyRecipe):
         )
         for baseline in self.baselines:
             self.check_names(baselines=(baseline, BASELINES))
-        if not 0 <= self.w <= 1 or not 0 <= self.pretrain_steps <= self.steps or min(self.batch, self.members) < 1:
+        least = min(self.batch, self.members, self.accumulate)
+        if not 0 <= self.w <= 1 or not 0 <= self.pretrain_steps <= self.steps or least < 1:
             raise UserError(
                 "The recipe has a number that cannot be.",
-                "w lies between 0 and 1, pretrain_steps between 0 and steps, batch and members are 1 or more.",
+                "w lies between 0 and 1, pretrain_steps between 0 and steps; batch, members and accumulate are 1 or "
+                "more.",
             )
         if not 1 <= self.views <= 8:
             raise UserError(f"The recipe asks for {self.views} views of a case.", "There are 1 to 8: mirrored copies.")
