@@ -17,8 +17,21 @@ FARTHEST_MM = 1e5
 # The largest that stand-ins for missing DICOM tags may be: weight of a body, dose, minutes from injection to scan.
 ASSUMED_LIMITS = {"assumed_weight_kg": 500.0, "assumed_dose_mbq": 5000.0, "assumed_uptake_minutes": 1440.0}
 EXPLANATIONS = ("occlusion", "smocam", "gradcam", "attention", "features")
-SURFACE_PATTERN = re.compile(r"none|(lesion|brain)(\+\d{1,3}(\.\d+)?mm)?")
+SURFACE_PATTERN = re.compile(r"none|(lesion|brain)(\+(?P<beyond>\d{1,3}(\.\d+)?)mm)?")
+# 999 mm around a lesion took 6 GB.
+MOST_BEYOND_MM = 100.0
 MOST_CUBE_MM = 100.0
+FILLS = ("mean", "local-mean", "zero", "blurred")
+MOST_HALVINGS = 4
+SMOCAM_MODES = ("paper", "preserving")
+SURFACE_WAYS = ("contour", "points")
+EXPORTS = ("ply", "obj")
+# What of an explanation only some methods use.
+OPTIONS_OF_METHODS = {
+    "size_mm": ("occlusion",), "stride_mm": ("occlusion",), "per_channel": ("occlusion",), "fill": ("occlusion",),
+    "coarse_to_fine": ("occlusion",), "within": ("occlusion",), "layer": ("smocam", "gradcam"), "sigma": ("smocam",),
+    "mode": ("smocam",),
+}  # fmt: skip
 RolePaths = tuple[tuple[str, str], ...]
 
 
@@ -198,7 +211,15 @@ class ExplainJob(PredictJob):
     occlusion, None leaves them to the method; `per_channel` explains each channel alone as well. `regions` is a label
     map of regions to sum the map up in, `surface` what it is painted on: none, lesion, lesion+Nmm or brain. Without
     `checks` nothing says how far the map can be believed. A segmentation needs no place: without a mask all lesions
-    that it finds are explained. Raises `UserError` as `PredictJob`, and for values that no explanation has.
+    that it finds are explained.
+
+    Of an occlusion `fill` is what stands in for a cube, None leaves it to the model; `coarse_to_fine` above 0 begins
+    with cubes so many times doubled and cuts those that matter; `within` is a label map that the cubes must touch.
+    `layer` is a layer of the network by name, `sigma` the spread of the output over patients, `mode` one of
+    `SMOCAM_MODES`. `surface_way` is how the surface is made: as the contour of its mask, or of points as the paper has
+    it, with these beside it. `exports` are formats of it beside VTP.
+
+    Raises `UserError` as `PredictJob`, and for values that no explanation has.
     """
 
     kind: ClassVar[str] = "explain"
@@ -211,11 +232,19 @@ class ExplainJob(PredictJob):
     regions: str | None = None
     surface: str = "lesion"
     checks: bool = True
+    fill: str | None = None
+    coarse_to_fine: int = 0
+    within: str | None = None
+    layer: str | None = None
+    sigma: float | None = None
+    mode: str = SMOCAM_MODES[0]
+    surface_way: str = SURFACE_WAYS[0]
+    exports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.method not in EXPLANATIONS:
-            raise UserError(f"There is no method {self.method}.", f"Use one of: {', '.join(EXPLANATIONS)}.")
+        _check_word("method", self.method, EXPLANATIONS)
+        self._check_how()
         for name in ("size_mm", "stride_mm"):
             value = getattr(self, name)
             if value is not None and not (_is_number_in(value, 0.0, MOST_CUBE_MM) and value > 0):
@@ -223,16 +252,47 @@ class ExplainJob(PredictJob):
         for name in ("per_channel", "checks"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"The job's {name} must be true or false.", "Correct the job file.")
-        for name in ("target", "regions"):
+        for name in ("target", "regions", "within", "layer"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))
-        if not isinstance(self.surface, str) or not SURFACE_PATTERN.fullmatch(self.surface):
-            raise UserError(f"There is no surface {self.surface}.", "Use lesion, lesion+Nmm, brain or none.")
+        found = SURFACE_PATTERN.fullmatch(self.surface) if isinstance(self.surface, str) else None
+        if found is None or float(found["beyond"] or 0) > MOST_BEYOND_MM:
+            remedy = f"Use lesion, lesion+Nmm, brain or none, with at most {MOST_BEYOND_MM:g} mm."
+            raise UserError(f"There is no surface {self.surface}.", remedy)
 
     @property
     def mask_paths(self) -> tuple[str, ...]:
-        """The paths of the masks of lesion and brain and of the regions, if there are any."""
-        return (*super().mask_paths, *(() if self.regions is None else (self.regions,)))
+        """The paths of the masks of lesion and brain, of the regions and of where to look, if there are any."""
+        return (*super().mask_paths, *(path for path in (self.regions, self.within) if path is not None))
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The options that were given and that the method does not use."""
+        own = {field.name: field.default for field in fields(self)}
+        return tuple(
+            name
+            for name, methods in OPTIONS_OF_METHODS.items()
+            if self.method not in methods and getattr(self, name) != own[name]
+        )
+
+    def _check_how(self) -> None:
+        """Check what the methods are asked for beside their cubes."""
+        if self.fill is not None:
+            _check_word("fill", self.fill, FILLS)
+        _check_word("mode", self.mode, SMOCAM_MODES)
+        _check_word("way to make a surface", self.surface_way, SURFACE_WAYS)
+        object.__setattr__(self, "exports", _paths("exports", self.exports))
+        for each in self.exports:
+            _check_word("format of a surface", each, EXPORTS)
+        halvings = self.coarse_to_fine
+        if isinstance(halvings, bool) or not isinstance(halvings, int) or not 0 <= halvings <= MOST_HALVINGS:
+            remedy = f"Give a whole number from 0 to {MOST_HALVINGS}."
+            raise UserError(f"Cubes cannot be doubled {halvings} times.", remedy)
+        if halvings and self.stride_mm not in (None, self.size_mm):
+            raise UserError("Cubes that overlap cannot be cut into smaller ones.", "Leave the stride out.")
+        if self.sigma is not None and not (_is_number_in(self.sigma, 0.0, math.inf) and self.sigma > 0):
+            remedy = "Give the standard deviation of the output over patients."
+            raise UserError(f"Sigma is a number above 0, not {self.sigma}.", remedy)
 
     def _check_place(self) -> None:
         if self.lesion_mask is not None and self.center_ras is not None:
@@ -295,6 +355,11 @@ def _paths(name: str, paths: object) -> tuple[str, ...]:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise UserError(f"The job's {name} is empty or not text.", f"Give a {name.replace('_', ' ')}.")
+
+
+def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise UserError(f"There is no {name} {value}.", f"Use one of: {', '.join(words)}.")
 
 
 def _check_seed(seed: object) -> None:

@@ -16,7 +16,7 @@ from LesionLensLib.jobs import JOB_KINDS, CaseJob
 from LesionLensLib.progress import Progress
 
 # Fields of a job that are not the same for every case, or are the run's own.
-NOT_OF_A_CASE = {"output", "model", "overwrite", "regions"}
+NOT_OF_A_CASE = {"output", "model", "overwrite", "regions", "within"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

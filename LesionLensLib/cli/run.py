@@ -11,6 +11,9 @@ from LesionLensLib.jobs import CaseJob, job_from_json
 from LesionLensLib.progress import Progress
 from LesionLensLib.runners import run_case_job
 
+SMALLEST_SHOWN = 0.0005
+"""With three digits behind the point a smaller number would be shown as 0."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `run`."""
@@ -47,7 +50,7 @@ def results_table(folder: Path, report: dict[str, Any]) -> str:
 
 
 def _is_shown(value: object) -> bool:
-    return _is_range(value) or not isinstance(value, (dict, list))
+    return _is_range(value) or not (value == "" or isinstance(value, (dict, list)))
 
 
 def _is_range(value: object) -> bool:
@@ -57,4 +60,6 @@ def _is_range(value: object) -> bool:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return " to ".join(_value(end) for end in value)
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if not value or abs(value) >= SMALLEST_SHOWN else f"{value:.2g}"

@@ -13,7 +13,7 @@ from LesionLensLib.inference.training_risks import HELD_OUT_FILE
 from LesionLensLib.model_card import ModelCard
 
 FEWEST_PATIENTS = 3
-REMEDY = "Give the standard deviation of the output over patients as sigma."
+REMEDY = "Give the standard deviation of the output over patients as sigma (--sigma)."
 
 
 def score_sigma(card: ModelCard, readout: Readout, given: float | None = None) -> float:

@@ -51,10 +51,18 @@ FULL_EXPLANATION = ExplainJob(
     method="smocam",
     target="lung metastasis",
     size_mm=12.0,
-    stride_mm=6.0,
+    stride_mm=12.0,
     per_channel=True,
     regions="regions.seg.nrrd",
     surface="lesion+7.5mm",
+    fill="blurred",
+    coarse_to_fine=2,
+    within="near.seg.nrrd",
+    layer="level 3",
+    sigma=1.5,
+    mode="preserving",
+    surface_way="points",
+    exports=("ply", "obj"),
 )
 
 
@@ -167,15 +175,35 @@ def test_a_prediction_refuses_what_no_run_could_use(change: dict[str, Any]) -> N
         {"surface": "liver"},
         {"regions": " "},
         {"target": ""},
+        {"surface": "lesion+101mm"},
+        {"fill": "noise"},
+        {"coarse_to_fine": 5},
+        {"coarse_to_fine": True},
+        {"coarse_to_fine": 1, "size_mm": 8.0, "stride_mm": 4.0},
+        {"within": ""},
+        {"layer": ""},
+        {"sigma": 0.0},
+        {"sigma": math.inf},
+        {"mode": "best"},
+        {"surface_way": "poisson"},
+        {"exports": ("stl",)},
         {"center_ras": (1.0, 2.0, 3.0)},
     ],
 )
 def test_an_explanation_refuses_what_no_run_could_use(change: dict[str, Any]) -> None:
     valid: dict[str, Any] = {"inputs": (("PET", "p"),), "output": "o", "lesion_mask": "m.nii.gz"}
     assert ExplainJob(**valid).mask_paths == ("m.nii.gz",)
-    assert ExplainJob(**valid, regions="r.nrrd").mask_paths == ("m.nii.gz", "r.nrrd")
+    assert ExplainJob(**valid, regions="r.nrrd", within="w").mask_paths == ("m.nii.gz", "r.nrrd", "w")
     with pytest.raises(UserError):
         ExplainJob(**(valid | change))
+
+
+def test_an_explanation_knows_which_of_its_options_its_method_does_not_use() -> None:
+    valid: dict[str, Any] = {"inputs": (("PET", "p"),), "output": "o", "lesion_mask": "m.nii.gz"}
+    given: dict[str, Any] = {"size_mm": 4.0, "per_channel": True, "layer": "level 1", "mode": "preserving"}
+    assert ExplainJob(**valid, **given).unused == ("layer", "mode")
+    assert ExplainJob(**valid, **given, method="gradcam").unused == ("size_mm", "per_channel", "mode")
+    assert ExplainJob(**valid).unused == ()
 
 
 def test_a_segmentation_is_explained_without_naming_a_place() -> None:

@@ -37,7 +37,7 @@ def checked_at_a_sample(begun: Begun, asked: OcclusionSettings, tell: Tell) -> d
     """Return the same fields for a network of whole brains: both maps at a random sample of the cubes."""
     cubes = Cubes.on_grid(begun.question.grid, asked.size_mm, region=asked.region)
     sample = sample_places(cubes)
-    few = replace(asked, stride_mm=None, per_channel=False, region=sample)
+    few = replace(asked, stride_mm=None, per_channel=False, region=sample, halvings=0)
 
     def make_map(question: Question) -> MapArray:
         values: MapArray = occlusion_map(fast_question(question, begun.run.device), few).total[sample]

@@ -5,29 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from LesionLensLib.explain.attention_maps import attention_map
-from LesionLensLib.explain.distance import signed_distance_mm
 from LesionLensLib.explain.feature_maps import feature_maps
 from LesionLensLib.explain.gradcam import gradcam
 from LesionLensLib.explain.job.begun import PROBABILITY, Begun
 from LesionLensLib.explain.job.checked_occlusion import checked_anew, checked_at_a_sample
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.job.region_of_interest import region_of_interest
 from LesionLensLib.explain.layers.choice import asked_layers
 from LesionLensLib.explain.occlusion.cubes import Cubes, Mask
 from LesionLensLib.explain.occlusion.map import OcclusionMap, occlusion_map
 from LesionLensLib.explain.occlusion.settings import OcclusionSettings
 from LesionLensLib.explain.sigma import score_sigma
-from LesionLensLib.explain.smocam import smocam
-from LesionLensLib.images.resample import resample
+from LesionLensLib.explain.smocam import SmocamSettings, smocam
 from LesionLensLib.inference.ladder import Tell
 from LesionLensLib.inference.pet_ct_input import NORMALIZATIONS as PET_CT_INPUTS
 
 DEFAULT_CUBE_MM = 8.0
-# A pass over a whole brain takes more than a second: larger cubes, the more lesions the larger, and none far from them.
-WHOLE_BRAIN_CUBES_MM, MOST_CUBES, REACH_MM = (16.0, 24.0, 32.0), 160, 20.0
+# A pass over a whole brain takes more than a second: larger cubes, the more lesions the larger.
+WHOLE_BRAIN_CUBES_MM, MOST_CUBES = (16.0, 24.0, 32.0), 160
 # In z-scores 0 is the mean of the brain. In SUV and HU it is nothing like the body, and the mean of a field of view is
 # nothing like air: seen with chmfl-sarcoma, cubes of empty air then had impacts of a third of the highest.
 SCORES_FILL, PET_CT_FILL = "zero", "local-mean"
@@ -39,11 +39,12 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
     """Return how much the answer falls without each cube."""
     job = begun.job
     fill = PET_CT_FILL if begun.run.card.normalization in PET_CT_INPUTS else SCORES_FILL
-    region = begun.within if begun.fast is None else _around_the_lesion(begun)
+    region = region_of_interest(begun)
     size_mm = job.size_mm or (DEFAULT_CUBE_MM if begun.fast is None else _whole_brain_cube_mm(begun, region))
     asked = OcclusionSettings(
-        size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=fill, region=region
-    )
+        size_mm=size_mm, stride_mm=job.stride_mm, per_channel=job.per_channel, fill=job.fill or fill, region=region,
+        halvings=job.coarse_to_fine,
+    )  # fmt: skip
     found = occlusion_map(begun.fast or begun.question, asked, tell)
     checks = (checked_anew if begun.fast is None else checked_at_a_sample)(begun, asked, tell)
     return Explanation(
@@ -53,22 +54,25 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
         signed=True,
         sentence=_occlusion_sentence(found, begun),
         by_role=found.by_role,
-        settings={"size_mm": size_mm, "stride_mm": job.stride_mm, "fill": asked.fill, "cube_voxels": list(found.size)},
+        settings={"size_mm": size_mm, "stride_mm": job.stride_mm, "fill": asked.fill, "cube_voxels": list(found.size),
+                  "coarse_to_fine": job.coarse_to_fine},
         told={
             "cubes": found.cubes,
             "evaluation": found.method,
             "evaluation_because": found.plain_because,
             "noise": float(f"{found.noise:.3g}"),
             "silenced_cubes": found.silenced,
+            **_refinement(found),
         },
         **checks,
-    )
+    )  # fmt: skip
 
 
 def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
     """Return the smallest smooth mask of features with which the answer stays."""
-    sigma = score_sigma(begun.run.card, begun.question.readout)
-    found = smocam(begun.question, sigma, tell=tell)
+    sigma = score_sigma(begun.run.card, begun.question.readout, begun.job.sigma)
+    asked = SmocamSettings(layer=begun.job.layer, mode="paper" if begun.job.mode == "paper" else "preserving")
+    found = smocam(begun.question, sigma, asked, tell)
     told = found.diagnostics.to_dict()
     return Explanation(
         values=found.map.array,
@@ -78,15 +82,16 @@ def explain_by_smocam(begun: Begun, tell: Tell) -> Explanation:
         sentence=found.diagnostics.text,
         settings={key: told[key] for key in ("mode", "layer", "budget", "sigma", "mask_size")},
         told={key: told[key] for key in ("error_over_sigma", "norm", "loss_terms", "iterations", "extension")},
-        make_map=lambda question: smocam(question, sigma).map.array,
+        make_map=lambda question: smocam(question, sigma, asked).map.array,
     )
 
 
 def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
     """Return the features of a layer, each weighed by how much the answer rises with it."""
     tell(0.0, "one pass of the network, and back through its last part")
-    layer = asked_layers(begun.question)[0]
-    found = gradcam(begun.question, signed=True)
+    name = begun.job.layer
+    layer = asked_layers(begun.question, name)[0]
+    found = gradcam(begun.question, name, signed=True)
     return Explanation(
         values=found.array,
         name="Grad-CAM",
@@ -95,7 +100,7 @@ def explain_by_gradcam(begun: Begun, tell: Tell) -> Explanation:
         sentence=f"Grad-CAM of layer {layer.name} ({_by(layer.size)} voxels) for the {begun.answer_name}, "
         f"{_number(begun.question.answer, begun)}: positive where the features raise it.",
         settings={"layer": layer.name, "layer_size": list(layer.size)},
-        make_map=lambda question: gradcam(question, signed=True).array,
+        make_map=lambda question: gradcam(question, name, signed=True).array,
     )
 
 
@@ -149,18 +154,20 @@ def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def _around_the_lesion(begun: Begun) -> Mask | None:
-    """Return the voxels (D, H, W) of the question's grid within `REACH_MM` of the lesion."""
-    if begun.lesion is None:
-        return None
-    inside = resample(begun.lesion, begun.question.grid, "nearest").array != 0
-    return signed_distance_mm(inside, begun.question.grid, REACH_MM) <= REACH_MM
-
-
 def _whole_brain_cube_mm(begun: Begun, region: Mask | None) -> float:
     """Return the smallest of the sides for whole brains with which there are not too many cubes in `region`."""
     counts = {mm: Cubes.on_grid(begun.question.grid, mm, region=region).count for mm in WHOLE_BRAIN_CUBES_MM}
     return next((mm for mm, count in counts.items() if count <= MOST_CUBES), WHOLE_BRAIN_CUBES_MM[-1])
+
+
+def _refinement(found: OcclusionMap) -> dict[str, Any]:
+    """Return how far a coarse-to-fine map was refined: what of the image was never looked at closely."""
+    refined = found.refinement
+    if refined is None:
+        return {}
+    share = float(np.count_nonzero(refined.whole)) / max(1, int(np.count_nonzero(found.covered)))
+    largest = float(f"{refined.largest_whole:.6g}")
+    return {"refinement": {"cubes": list(refined.cubes), "uncut_share": round(share, 6), "largest_uncut": largest}}
 
 
 def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from LesionLensLib.explain.job.outcome import begin_outcome, check_outcome_expla
 from LesionLensLib.explain.job.regression import begin_regression, check_regression_explanation
 from LesionLensLib.explain.job.segmentation import begin_segmentation, check_segmentation_explanation
 from LesionLensLib.explain.job.sides import SidesFound, find_sides, side_findings
+from LesionLensLib.explain.job.surface import write_coloured_surface
 from LesionLensLib.explain.job.told import result_of, settings_of
 from LesionLensLib.explain.regions import RegionImpact, region_table, write_regions_csv
 from LesionLensLib.explain.surface.choice import parse_surface
-from LesionLensLib.explain.surface.colors import scale_of
 from LesionLensLib.images.labelmap import Labelmap, read_labelmap
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.segmentation_file import Segment, write_segmentation
@@ -42,7 +43,7 @@ from LesionLensLib.results import ResultFolder, speaking_of_disk
 PHASES = {"model": 0.0, "read": 0.05, "register": 0.08, "check": 0.1, "brain": 0.11, "prepare": 0.12, "explain": 0.15,
           "sides": 0.35, "judge": 0.4, "write": 0.9, "scene": 0.95}  # fmt: skip
 MAP_FILE, ONE_MAP_FILE, REGIONS_FILE = "map.nrrd", "map-{}.nrrd", "regions.csv"
-SURFACE_FILE, LESION_FILE = "surface.vtp", "lesion.seg.nrrd"
+LESION_FILE = "lesion.seg.nrrd"
 NO_VTK = "Install it with: pip install 'lesionlens[scene]', or add --surface none."
 LESION_COLOR = (0.902, 0.373, 0.157)
 
@@ -82,6 +83,7 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
     make_deterministic()
     regions = None if job.regions is None else read_labelmap(job.regions)
     begun = _begin(job, card, clock)
+    begun = replace(begun, findings=(*begun.findings, *_unused_options(job)))
     begun.run.warn(begun.findings)
     with clock.phase("explain", f"explaining by {job.method} on {begun.run.device.device}"):
         found = METHODS[job.method](begun, lambda fraction, text: clock.within("explain", fraction, text))
@@ -94,7 +96,7 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
         impact = _write_maps(folder, begun, found, sides)
         regions = regions or default_regions(begun)
         rows = _write_regions(folder, impact, regions)
-        missing = _missing_regions(regions) + _write_surface(folder, begun, impact, found)
+        missing = _missing_regions(regions) + write_coloured_surface(folder, begun, impact, found)
         _write_masks(folder, begun)
         write_registrations(folder, begun.case)
     begun.run.warn(missing)
@@ -102,6 +104,14 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
     result = result_of(begun, found, impact, regions, rows, validity, sides)
     told = Told(settings_of(begun, found), (), findings, result)
     return finish_job(folder, job, begun.run, begun.case, told, job.brain_mask)
+
+
+def _unused_options(job: ExplainJob) -> tuple[Finding, ...]:
+    """Tell which settings the method does not know: a user may think that they made a difference."""
+    if not job.unused:
+        return ()
+    names = ", ".join(f"--{name.replace('_', '-')}" for name in job.unused)
+    return (Finding("warning", "unused-options", f"The method {job.method} does not use {names}.", "Leave it out."),)
 
 
 def _sides_of(begun: Begun, found: Explanation, clock: PhaseClock) -> SidesFound | None:
@@ -135,23 +145,6 @@ def _missing_regions(regions: Labelmap | None) -> tuple[Finding, ...]:
         return ()
     text = "A point was given and no mask, so there are no shells around the lesion to sum up."
     return (Finding("info", "no-regions", text, "Give a mask of the lesion, or --regions."),)
-
-
-def _write_surface(folder: Path, begun: Begun, impact: Volume, found: Explanation) -> tuple[Finding, ...]:
-    choice = parse_surface(begun.job.surface)
-    if choice is None:
-        return ()
-    # Not at the top: a plain installation has no VTK, and everything but the surface goes without.
-    from LesionLensLib.explain.surface.probe import coloured_contour
-    from LesionLensLib.explain.surface.surface_files import write_surface
-
-    mask = begun.lesion if choice.subject == "lesion" else begun.brain
-    if mask is None:
-        text = f"No mask of the {choice.subject} was given, so there is no coloured surface of it."
-        return (Finding("info", "no-surface", text, f"Give --mask {choice.subject}=PATH."),)
-    scale = scale_of(impact.array, found.signed)
-    write_surface(coloured_contour(impact, mask, choice.beyond_mm, scale), folder / SURFACE_FILE)
-    return ()
 
 
 def _write_masks(folder: Path, begun: Begun) -> None:

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from LesionLensLib.explain.occlusion.boxes import box_coordinates, cut
 from LesionLensLib.explain.occlusion.cubes import Triple
-
-FILLS = ("mean", "local-mean", "zero", "blurred")
-"""The mean of the channel, the mean around the cube, 0 in the units the network gets, the image blurred over a cube."""
+from LesionLensLib.jobs import FILLS
 
 
 class Fill(Protocol):
@@ -82,8 +80,9 @@ class LocalMeanFill:
 def make_fill(kind: str, image: Tensor, size: Triple, outlines: Sequence[int] = ()) -> Fill:
     """Return what stands in for boxes of `size` voxels of `image` (1, C, D, H, W).
 
-    The channels `outlines` are masks, whose neutral value is 0 whatever the kind. Raises `ValueError` for a kind that
-    is none of `FILLS`.
+    The kinds are the mean of the channel, the mean around the cube, 0 in the units the network gets, and the image
+    blurred over a cube. The channels `outlines` are masks, whose neutral value is 0 whatever the kind. Raises
+    `ValueError` for a kind that is none of `FILLS`.
     """
     if kind not in FILLS:
         raise ValueError(f"the fill must be one of {FILLS}, not {kind!r}")

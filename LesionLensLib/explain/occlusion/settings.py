@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from LesionLensLib.errors import UserError
 from LesionLensLib.explain.occlusion.cubes import Mask
-from LesionLensLib.explain.occlusion.fills import FILLS
+from LesionLensLib.jobs import FILLS
 
 
 @dataclass(frozen=True, eq=False)
