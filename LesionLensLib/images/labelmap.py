@@ -60,13 +60,18 @@ def read_labelmap(path: str | Path) -> Labelmap:
 
 
 def labelmap_of(volume: Volume, called: str = "The labelmap") -> Labelmap:
-    """Return the regions of an image of whole numbers, named by these; raises `UserError` for other values."""
+    """Return the regions of an image of whole numbers, above 0, named by these; raises `UserError` for others."""
     if volume.array.dtype.kind not in "iub" and not np.array_equal(volume.array, np.round(volume.array)):
         raise UserError(
             f"{called} is no labelmap: its values are not whole numbers.",
             "Give an image that marks each region with its own number.",
         )
     labels = volume.array.astype(np.int64)
+    if labels.size and labels.min() < 0:  # a CT is an image of whole numbers too
+        raise UserError(
+            f"{called} is no labelmap: its values go down to {labels.min()}.",
+            "Give an image that marks each region with a number above 0, and all else with 0.",
+        )
     values = [int(value) for value in np.unique(labels) if value != 0]
     return Labelmap((volume.with_array(labels),), tuple(Region(value, str(value)) for value in values))
 

@@ -137,6 +137,8 @@ def test_regions_are_named_by_the_segments_of_a_segmentation_and_else_by_their_n
 def test_an_image_that_is_no_labelmap_is_refused(tmp_path: Path) -> None:
     grid = Grid((4, 4, 4), (1, 1, 1), (0, 0, 0))
     write_volume(Volume(np.full(grid.shape, 0.5, np.float32), grid), tmp_path / "grey.nii.gz")
+    with pytest.raises(UserError, match="go down to -1000"):  # a CT
+        labelmap_of(Volume(np.array([[[-1000, 40]]], np.int16), Grid((2, 1, 1), (1, 1, 1), (0, 0, 0))))
     with pytest.raises(UserError, match="not whole numbers"):
         read_labelmap(tmp_path / "grey.nii.gz")
     write_volume(Volume(np.zeros(grid.shape, np.uint8), grid), tmp_path / "empty.nrrd")

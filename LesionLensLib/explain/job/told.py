@@ -36,6 +36,7 @@ def settings_of(begun: Begun, found: Explanation) -> dict[str, Any]:
         "lesion": "mask" if job.lesion_mask is not None else "point" if job.center_ras is not None else "none",
         "networks": len(begun.question.networks),
         "surface": job.surface,
+        "surface_way": job.surface_way,
         "transforms": describe_transforms(job, case),
         "assumed": assumed_of(job),
         "modalities": {one.role: one.modality for one in card.channel_def if one.role in case.volumes},
@@ -90,11 +91,20 @@ def region_at(regions: Labelmap, point_ras: Matrix) -> str:
 def _sentences(
     begun: Begun, found: Explanation, rows: Sequence[RegionImpact], sides: SidesFound | None
 ) -> str:
-    told = [begun.answer_text, f"{found.sentence}{_where(rows)}"]
+    told = [begun.answer_text, f"{found.sentence}{where_most_lies(rows)}"]
     told += [] if sides is None else [sides.text, sides.asymmetry.text]
     return " ".join(text for text in told if text)
 
 
-def _where(rows: Sequence[RegionImpact]) -> str:
+def where_most_lies(rows: Sequence[RegionImpact]) -> str:
+    """Say which region holds most of the map, and before that what lies in none of them where that is more."""
     most = max((row for row in rows if row.label), key=lambda row: row.share, default=None)
-    return "" if most is None or not most.share else f" {100 * most.share:.0f} % of the map lie in {most.name}."
+    if most is None or not most.share:
+        return ""
+    rest = sum(row.share for row in rows if not row.label)
+    if rest <= most.share:
+        return f" {100 * most.share:.0f} % of the map lies in the region {most.name}."
+    return (
+        f" {100 * rest:.0f} % of the map lies in none of the regions; "
+        f"the one with most of it, {100 * most.share:.0f} %, is {most.name}."
+    )
