@@ -66,4 +66,6 @@ def _row(record: dict[str, str | None], folder: Path, missing_files: bool) -> Ma
                 f"The manifest names a file that does not exist, column {column} of case {values['case']}.",
                 "Correct the path; relative paths start at the manifest's own folder.",
             )
-    return ManifestRow(values["case"], values["patient"], values.get("split", ""), values.get("label", ""), files)
+    # A column of 0, 1 and empty cells becomes 0.0 and 1.0 in pandas.
+    label = values.get("label", "").removesuffix(".0")
+    return ManifestRow(values["case"], values["patient"], values.get("split", ""), label, files)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_model_page import Walk, walk_page
 from scipy.spatial.transform import Rotation
 from tiny_model import write_tiny_model
 from tiny_outcome_model import write_tiny_outcome_model
@@ -56,3 +57,9 @@ def oblique_grid() -> Grid:
 def phantom() -> HeadPhantom:
     """The small head of seed 0, shared: do not write into it."""
     return make_head_phantom(0, small=True)
+
+
+@pytest.fixture(scope="session")
+def own_model_walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    """The folder in which the blocks of docs/own-model.md have run, with a trained model; nobody may write there."""
+    return walk_page(tmp_path_factory.mktemp("own-model"))

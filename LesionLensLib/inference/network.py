@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -24,6 +25,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "rsanet": RSANet,
     "vgg3d": Vgg3d,
 }
+
+ENTRY_POINTS = "lesionlens.networks"
+"""The group in which an installed package registers networks of its own; a model folder never brings code along."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,35 @@ def load_model(card: ModelCard) -> Model:
 
 
 def build_network(description: Mapping[str, Any]) -> nn.Module:
-    """Return an untrained network from the `network` object of a card: its name and the arguments of its class."""
+    """Return an untrained network from the `network` object of a card: its name and the arguments of its class.
+
+    Raises `UserError` for a name that neither this program nor an installed package has, and wrong arguments.
+    """
     arguments = {key: value for key, value in description.items() if key != "name"}
-    name = description.get("name")
-    if name not in NETWORKS:
-        raise UserError(f"The model card names an unknown network: {name}.", f"Known: {', '.join(sorted(NETWORKS))}.")
+    name = str(description.get("name"))
+    make = NETWORKS.get(name) or _registered(name)
     try:
         with torch.random.fork_rng(devices=[]):  # initial values draw random numbers, which must not shift the seed
-            return NETWORKS[name](**arguments)
+            return make(**arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"The model card describes a {name} that cannot be built.", "Correct the network in card.json.", str(error)
+        ) from error
+
+
+def _registered(name: str) -> Callable[..., nn.Module]:
+    """Return the network that an installed package has registered under `name`."""
+    found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
+    if not found:
+        raise UserError(
+            f"The model card names an unknown network: {name}.",
+            f"Known: {', '.join(sorted(NETWORKS))}; install the package that registers any other one.",
+        )
+    try:
+        return cast(Callable[..., nn.Module], found[0].load())
+    except Exception as error:  # somebody else's module may fail in any way as it is imported
+        raise UserError(
+            f"The network {name} cannot be loaded from {found[0].value}: {error}.",
+            "Mend or install again the package that registers it.",
+            repr(error),
         ) from error
