@@ -88,7 +88,8 @@ def _predict_into(folder: Path, job: PredictJob, card: ModelCard, clock: PhaseCl
     targets = targets_of(run, case, drawn)
     with clock.phase("network", f"running {card.id} on {run.device.device}"):
         predicted = _predict(run, case, targets)
-    unusual = tuple(finding for lesion in predicted.lesions for finding in prediction_findings(lesion))
+    several = len(predicted.lesions) > 1
+    unusual = tuple(finding for lesion in predicted.lesions for finding in prediction_findings(lesion, several))
     run.warn(unusual)
     with clock.phase("write", "writing the results"), speaking_of_disk(folder.name):
         _write_outlines(folder, predicted, card)

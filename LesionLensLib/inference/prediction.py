@@ -97,19 +97,28 @@ def sentence(prediction: LesionPrediction, card: ModelCard) -> str:
     )
 
 
-def prediction_findings(prediction: LesionPrediction) -> tuple[Finding, ...]:
-    """Return what is worth knowing: a lesion unlike the training cases or at their edge, or larger than the view."""
+def prediction_findings(prediction: LesionPrediction, several: bool = False) -> tuple[Finding, ...]:
+    """Return what is worth knowing: a lesion unlike the training cases or at their edge, or larger than the view.
+
+    Of `several` lesions the number is named: else a case with many has as many warnings that read alike.
+    """
     findings = []
     if prediction.typicality.unusual:
         code = "atypical" if prediction.typicality.unlike else "edge-of-training-cases"
-        findings.append(Finding("warning", code, prediction.typicality.text, "Check images, mask and units."))
-    if (prediction.outside_share or 0.0) > _WORTH_SAYING:
-        text = (
-            f"{100 * (prediction.outside_share or 0.0):.0f} % of lesion {prediction.target.number} lie outside of what "
-            "the network sees, and of its outline."
-        )
-        findings.append(Finding("info", "beyond-field-of-view", text, "Read the volume of the outline as a part."))
-    return tuple(findings)
+        named = f"Lesion {prediction.target.number}: " if several else ""
+        text = f"{named}{prediction.typicality.text}"
+        findings.append(Finding("warning", code, text, "Check images, mask and units."))
+    return (*findings, *view_findings(prediction.target, prediction.outside_share))
+
+
+def view_findings(target: Target, outside: float | None) -> tuple[Finding, ...]:
+    """Return what to know of a lesion of which the share `outside` is not seen by the network; None without a mask."""
+    if outside is None or outside <= _WORTH_SAYING:
+        return ()
+    text = (
+        f"{100 * outside:.0f} % of lesion {target.number} lie outside of what the network sees, and of its outline."
+    )
+    return (Finding("info", "beyond-field-of-view", text, "Read the volume of the outline as a part."),)
 
 
 def card_findings(card: ModelCard) -> tuple[Finding, ...]:

@@ -138,3 +138,12 @@ def test_small_numbers_are_not_shown_as_nothing_and_empty_words_not_at_all(tmp_p
     shown = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in table.splitlines()}
     assert (shown["noise"], shown["share"], shown["error"], shown["text"]) == ("2.5e-07", "0.250", "0.000", "done")
     assert "evaluation because" not in shown
+
+
+def test_an_explanation_too_says_that_the_lesion_is_larger_than_the_view(predict_files: PredictFiles) -> None:
+    long = np.zeros(GRID.shape, np.uint8)
+    long[2:16, 9:13, 11:15] = 1
+    call = predict_files.call("long").with_mask(predict_files.written("long", Volume(long, GRID)))
+    assert main(explain(call, "--method=gradcam", *QUICK)) == 0
+    told = {finding["code"]: finding["text"] for finding in report_of(call.output)["findings"]}
+    assert "% of lesion 1 lie outside of what the network sees" in told["beyond-field-of-view"]

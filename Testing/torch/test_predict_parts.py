@@ -28,13 +28,16 @@ from LesionLensLib.inference.field_of_view import (
     sample_box,
 )
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
-from LesionLensLib.inference.lesion_target import outside_share, target_at, targets_in
-from LesionLensLib.inference.outcome_ladder import ask_with_ladder
+from LesionLensLib.inference.lesion_target import Target, outside_share, target_at, targets_in
+from LesionLensLib.inference.outcome_ladder import EnsembleAnswer, ask_with_ladder
 from LesionLensLib.inference.outcome_network import OutcomeNetworks
-from LesionLensLib.inference.outcome_pass import ask_networks, feature_vectors
+from LesionLensLib.inference.outcome_pass import OutcomeAnswer, ask_networks, feature_vectors
+from LesionLensLib.inference.prediction import LesionPrediction, prediction_findings
 from LesionLensLib.model_card import Label
 from LesionLensLib.networks.chmfl import ChmflOutput
 from LesionLensLib.networks.chmfl_variants import build_chmfl, side_multiple
+from LesionLensLib.outcome.risk_interval import Risk
+from LesionLensLib.outcome.typicality import Typicality
 
 CPU = DeviceChoice("cpu", "a test", PLAIN, 1)
 
@@ -279,6 +282,15 @@ def test_what_of_a_lesion_the_network_does_not_see_is_measured() -> None:
     view = FieldOfView((40.0, 40.0, 40.0), 2.0, 2).grid(fine, target.center_ras)
     assert outside_share(target, view) == pytest.approx(0.5)
     assert outside_share(target_at(target.center_ras, Volume(array, fine), "CT"), view) is None
+
+
+def test_a_warning_on_one_of_several_lesions_names_it() -> None:
+    target = Target(7, np.zeros(3))
+    unlike = Typicality(100.0, ("intensity",), True, "Unlike every training case.")
+    answer = EnsembleAnswer(OutcomeAnswer(0.0, None), (), None)
+    found = LesionPrediction(target, answer, Risk(0.5, 0.0, 1.0), False, unlike, None)
+    assert [finding.text for finding in prediction_findings(found, True)] == ["Lesion 7: Unlike every training case."]
+    assert [finding.text for finding in prediction_findings(found)] == ["Unlike every training case."]
 
 
 def test_an_ensemble_gives_the_features_of_its_folds_first_networks_from_the_plain_view() -> None:

@@ -9,6 +9,7 @@ from LesionLensLib.explain.job.begun import Begun
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.readout import RiskReadout
 from LesionLensLib.inference.clock import PhaseClock
+from LesionLensLib.inference.lesion_target import outside_share
 from LesionLensLib.inference.outcome_case import (
     OutcomeRun,
     begin_outcome_run,
@@ -20,7 +21,7 @@ from LesionLensLib.inference.outcome_case import (
 from LesionLensLib.inference.outcome_input import preparer_of
 from LesionLensLib.inference.outcome_network import outcome_of
 from LesionLensLib.inference.pet_ct_input import LESION
-from LesionLensLib.inference.prediction import card_findings
+from LesionLensLib.inference.prediction import card_findings, view_findings
 from LesionLensLib.inputs import Finding
 from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.model_card import ModelCard
@@ -55,6 +56,7 @@ def begin_outcome(job: ExplainJob, card: ModelCard, clock: PhaseClock) -> Begun:
         findings += (Finding("warning", "several-lesions", text, "Give a mask of the lesion that is meant."),)
     with clock.phase("prepare", "preparing the images"):
         given = preparer_of(card)(case, card)(targets[0])
+    findings += view_findings(targets[0], outside_share(targets[0], given.grid))
     outcome, roles = outcome_of(card), tuple(card.roles)
     if given.values.shape[0] == len(roles) + 1:
         roles = (*roles, LESION)  # the outline goes to the network beside the images
