@@ -122,6 +122,10 @@ class PanelHost:
 
     def close(self) -> None:
         """Close the panel as the application does."""
+        from PySide6.QtCore import QCoreApplication, QEvent
+
         self.widget.cleanup()
         self.parent.hide()
         self.parent.deleteLater()
+        # Outside of a running event loop nothing else deletes it, and its selectors would go on listing every node.
+        QCoreApplication.sendPostedEvents(None, QEvent.DeferredDelete)
