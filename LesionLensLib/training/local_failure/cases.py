@@ -41,6 +41,12 @@ class LesionCase:
         return replace(box, images=images, brain=box.brain[inner], lesion=outline, grid=grid)
 
 
+def columns_of(row: ManifestRow, recipe: LocalFailureRecipe) -> tuple[str, ...]:
+    """Return the columns whose files `read_cases` reads of a row: that of the brain only where it is given."""
+    wanted = (recipe.reference_role, *((BRAIN,) if row.has(BRAIN) else ()), LESION, *recipe.roles)
+    return tuple(dict.fromkeys(wanted))
+
+
 def read_cases(rows: Sequence[ManifestRow], recipe: LocalFailureRecipe, margin: int) -> Iterator[LesionCase]:
     """Yield the cases of labelled rows; neighbouring rows of one brain share its normalisation.
 
