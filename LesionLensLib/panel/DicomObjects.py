@@ -11,7 +11,10 @@ from LesionLensLib.errors import UserError
 OBJECTS_FOLDER = "dicom"
 # Slicer's own attribute on volumes that its module DICOM has loaded.
 _INSTANCES = "DICOM.instanceUIDs"
-_FOLDER, _SERIES = "LesionLens.DicomFolder", "LesionLens.DicomSeries"
+_SERIES = "LesionLens.DicomSeries"
+# By SeriesInstanceUID, while the application runs: folders of studies are often called after the patient, and what a
+# node says of itself goes with a saved scene to others.
+_folders: dict[str, Path] = {}
 
 
 def rememberSeries(node: Any, folder: Path, seriesUid: str) -> None:
@@ -21,8 +24,8 @@ def rememberSeries(node: Any, folder: Path, seriesUid: str) -> None:
     files = files_of_series(folder, seriesUid)
     instances = [str(read_header(path, ["SOPInstanceUID"]).get("SOPInstanceUID") or "") for path in files]
     node.SetAttribute(_INSTANCES, " ".join(instances))
-    node.SetAttribute(_FOLDER, str(folder))
     node.SetAttribute(_SERIES, seriesUid)
+    _folders[seriesUid] = folder
 
 
 def sourceFiles(node: Any) -> tuple[str, ...]:
@@ -32,12 +35,13 @@ def sourceFiles(node: Any) -> tuple[str, ...]:
         files = tuple(dict.fromkeys(slicer.dicomDatabase.fileForInstance(uid) for uid in instances))
         if all(path and Path(path).is_file() for path in files):
             return files
-    folder = Path(node.GetAttribute(_FOLDER) or "")
-    if not node.GetAttribute(_FOLDER) or not folder.is_dir():
+    seriesUid = node.GetAttribute(_SERIES) or ""
+    folder = _folders.get(seriesUid)
+    if folder is None or not folder.is_dir():
         return ()
     from LesionLensLib.images.dicom_headers import files_of_series
 
-    return tuple(str(path) for path in files_of_series(folder, node.GetAttribute(_SERIES) or ""))
+    return tuple(str(path) for path in files_of_series(folder, seriesUid))
 
 
 def dicomJobFields(wanted: bool, node: Any, role: str) -> dict[str, Any]:

@@ -163,6 +163,25 @@ def test_results_go_into_the_database_as_objects_of_the_study(
     assert grid_of_node(panel.parts.rows.nodes()["FLAIR"]).voxel_ml * 1000 == pytest.approx(back.voxel_volume, rel=1e-3)
 
 
+def test_the_folder_of_a_study_is_known_here_but_leaves_no_trace_in_a_saved_scene(
+    panel: Any, slicer: Any, study: Path, tmp_path: Path
+) -> None:
+    from LesionLensLib.panel.DicomObjects import sourceFiles
+
+    (tmp_path / "DOE_JANE").symlink_to(study)
+    panel.loadStudy(tmp_path / "DOE_JANE")
+    node = panel.parts.rows.nodes()["FLAIR"]
+    assert {Path(path).name for path in sourceFiles(node)} == {path.name for path in study.glob("FLAIR-*.dcm")}
+    said = [node.GetAttribute(name) for name in node.GetAttributeNames()]
+    assert uid_of(study, "FLAIR") in said
+    slicer.mrmlScene.SetSaveToXMLString(True)
+    slicer.mrmlScene.Commit()
+    scene = slicer.mrmlScene.GetSceneXMLString()
+    slicer.mrmlScene.SetSaveToXMLString(False)
+    assert uid_of(study, "FLAIR") in scene, "the scene was written"
+    assert "DOE_JANE" not in scene
+
+
 @pytest.mark.parametrize(("is_open", "says"), [(True, "came from no DICOM series"), (False, "no DICOM database")])
 def test_without_series_or_database_the_wish_is_refused_before_the_work(
     filled: Any, database: Database, is_open: bool, says: str
