@@ -51,13 +51,13 @@ def test_the_help_of_every_module_has_three_to_five_steps_and_pages_that_exist(
     request.getfixturevalue(PANELS[module])
     host = PanelHost(module)
     text = host.description.parent.helpText
+    buttons = {control.text for control in controls(host.parent) if hasattr(control, "text")}
     host.close()
     assert 3 <= text.count("<li>") <= 5
     assert "research use only" in text.lower()
     pages = re.findall(r'href="https://github.com/LesionLens/SlicerLesionLens/blob/main/(docs/\w+\.md)"', text)
     assert pages == ["docs/tutorial.md", "docs/console.md", "docs/troubleshooting.md"]
     assert all((ROOT / page).is_file() for page in pages)
-    buttons = {control.text for control in controls(host.parent) if hasattr(control, "text")}
     elsewhere = {"Cancel", "About this model"} | ({"Explain this"} if module == "AttentionExplain" else set())
     named = set(re.findall(r"<i>(.*?)</i>", text)) - elsewhere
     assert named <= buttons, "the help speaks of buttons as they are called"
