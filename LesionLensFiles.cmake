@@ -375,6 +375,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/big_transfer.py
   LesionLensLib/training/brain.py
   LesionLensLib/training/brain_extraction.py
+  LesionLensLib/training/case_cache.py
   LesionLensLib/training/checkpoint.py
   LesionLensLib/training/clip_checkpoints.py
   LesionLensLib/training/contrast_synthesis.py
@@ -404,6 +405,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/gear.py
   LesionLensLib/training/healing.py
   LesionLensLib/training/history.py
+  LesionLensLib/training/join.py
   LesionLensLib/training/lesion_library.py
   LesionLensLib/training/lesion_load/__init__.py
   LesionLensLib/training/lesion_load/augmentation.py
@@ -422,6 +424,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/local_failure/augmentation.py
   LesionLensLib/training/local_failure/baselines.py
   LesionLensLib/training/local_failure/batches.py
+  LesionLensLib/training/local_failure/cached.py
   LesionLensLib/training/local_failure/cases.py
   LesionLensLib/training/local_failure/kind.py
   LesionLensLib/training/local_failure/recipe.py
@@ -488,6 +491,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/sarcoma/augmentation.py
   LesionLensLib/training/sarcoma/baselines.py
   LesionLensLib/training/sarcoma/batches.py
+  LesionLensLib/training/sarcoma/cached.py
   LesionLensLib/training/sarcoma/cases.py
   LesionLensLib/training/sarcoma/export.py
   LesionLensLib/training/sarcoma/fusion.py
@@ -501,6 +505,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/schedule.py
   LesionLensLib/training/settings.py
   LesionLensLib/training/sources.py
+  LesionLensLib/training/sources_cached.py
   LesionLensLib/training/start.py
   LesionLensLib/training/synced_norm.py
   LesionLensLib/training/team.py

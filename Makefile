@@ -15,7 +15,7 @@ TORCH_INDEX ?=
 MAC_REVISION ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench package pictures clean
+.PHONY: demo test lint bench evidence package pictures clean
 
 demo: $(STAMP)
 	$(BIN)/python -m LesionLensLib.cli.demo --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
@@ -27,6 +27,10 @@ test: $(STAMP)
 
 bench: $(BENCH_STAMP)
 	LESIONLENS_DATA="$(LESIONLENS_DATA)" $(BIN)/python -m Testing.Benchmarks --output benchmarks.json
+
+# The page of evidence with its pictures, from the predictions saved beside the models.
+evidence: $(BENCH_STAMP)
+	$(BIN)/python -m LesionLensLib.training.evidence --output docs/evidence.md
 
 pictures: $(STAMP)
 	$(BIN)/python Testing/tools/make_pictures.py --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"

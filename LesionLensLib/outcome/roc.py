@@ -103,7 +103,7 @@ def auc_figure(outcomes: Outcomes, repeats: int = REPEATS, seed: int = 0) -> Fig
     positives = int(outcomes.labels.sum())
     if value in (0.0, 1.0) or min(positives, cases - positives) < 2:
         units = [outcomes.count_patients(outcomes.labels == outcome) for outcome in (1, 0)]
-        return Figure(value, *_newcombe(value, *units), patients, cases, "newcombe")
+        return Figure(value, *newcombe_interval(value, *units), patients, cases, "newcombe")
     if not outcomes.independent:
         low, high = bootstrap_interval(groups, lambda drawn: _auc_of(outcomes, drawn), repeats, seed)
         return Figure(value, low, high, patients, cases, "bootstrap")
@@ -150,8 +150,11 @@ def _auc_of(outcomes: Outcomes, drawn: Indices) -> float | None:
     return auc(outcomes.labels[drawn], outcomes.scores[drawn])
 
 
-def _newcombe(value: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Return Newcombe's interval (method 5): the areas from which `value` is 1.96 standard errors away."""
+def newcombe_interval(value: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Return the 95 % interval of an area alone (Newcombe, method 5): those from which it is 1.96 standard errors away.
+
+    `positives` and `negatives` are the cases behind `value`, taken to be independent.
+    """
     share = (positives + negatives) / 2 - 1
 
     def excess(area: float) -> float:

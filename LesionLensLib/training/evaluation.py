@@ -57,6 +57,28 @@ def evaluate(
 
     Raises `UserError` where no labelled case is left to judge.
     """
+    scores, baseline = score_cases(card, rows, split, device, progress)
+    return {
+        "model": {"id": card.id, "version": card.version, "sha256": card.weights.sha256, "evidence": card.evidence},
+        "split": split,
+        "patients": len({score.patient for score in scores}),
+        "interval": "95 % percentile bootstrap: patients, then 16 mm cubes within each; one patient: cubes alone",
+        "network": overlap_figures([score.network for score in scores], repeats),
+        "flair_threshold": {
+            "multiple_of_brain_median": round(baseline.multiple, 4) if baseline else None,
+            **(overlap_figures([score.baseline for score in scores], repeats) if baseline else {}),
+        },
+        "cases": [_case_record(score) for score in scores],
+    }
+
+
+def score_cases(
+    card: ModelCard, rows: Sequence[ManifestRow], split: str, device: str, progress: Progress
+) -> tuple[list[CaseScore], FlairThreshold | None]:
+    """Return what the labelled rows of `split` come to, and the baseline that was fitted on the training rows.
+
+    Raises `UserError` where no labelled case is left to judge.
+    """
     judged = [row for row in rows if row.split == split and row.has(*card.roles, "lesion")]
     if not judged:
         raise UserError(
@@ -68,21 +90,11 @@ def evaluate(
         progress.update("evaluate", number / len(judged), f"segmenting {row.case}")
         scores.append(_score(card, row, baseline, device))
     progress.update("evaluate", 1.0, "done")
-    return {
-        "model": {"id": card.id, "version": card.version, "sha256": card.weights.sha256, "evidence": card.evidence},
-        "split": split,
-        "patients": len({row.patient for row in judged}),
-        "interval": "95 % percentile bootstrap: patients, then 16 mm cubes within each; one patient: cubes alone",
-        "network": _overlap([score.network for score in scores], repeats),
-        "flair_threshold": {
-            "multiple_of_brain_median": round(baseline.multiple, 4) if baseline else None,
-            **(_overlap([score.baseline for score in scores], repeats) if baseline else {}),
-        },
-        "cases": [_case_record(score) for score in scores],
-    }
+    return scores, baseline
 
 
-def _overlap(patients: Sequence[Counts], repeats: int) -> dict[str, Any]:
+def overlap_figures(patients: Sequence[Counts], repeats: int) -> dict[str, Any]:
+    """Return the records of voxel and sample averages of Dice and IoU (Zhang et al., MICCAI 2019), with intervals."""
     statistics = {
         "voxel_dice": partial(voxel_average, score=dice),
         "sample_dice": partial(sample_average, score=dice),
