@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
-from LesionLensLib.explain.job.told import where_most_lies
+from LesionLensLib.explain.job.told import peak_findings, where_most_lies
 from LesionLensLib.explain.regions import RegionImpact
+from LesionLensLib.geometry import Grid
+from LesionLensLib.images import Volume
 
 
 def row(label: int, name: str, share: float) -> RegionImpact:
@@ -31,3 +37,27 @@ def test_a_map_that_lies_mostly_outside_of_the_regions_is_not_said_to_lie_in_one
     rows = [row(label, name, share) for label, name, share in zip((1, 5, 0), names, shares, strict=True)]
     assert where_most_lies(rows) == told
     assert where_most_lies(()) == ""
+
+
+def begun_with(brain: Volume | None) -> Any:
+    return SimpleNamespace(brain=brain)
+
+
+def test_a_map_that_is_strongest_where_there_is_no_brain_is_warned_of(oblique_grid: Grid) -> None:
+    """On an oblique left-handed grid with uneven voxels, and a brain on another one."""
+    centre = oblique_grid.ras_from_ijk((np.array(oblique_grid.size) - 1) / 2)
+    box = Grid((30, 30, 30), (1, 1, 1), tuple(centre * [-1, -1, 1] - 14.5))
+    k, j, i = np.indices(box.shape)
+    distance = np.linalg.norm(box.ras_from_ijk(np.stack([i, j, k], -1)) - centre, axis=-1)
+    brain = Volume((distance <= 3).astype(np.uint8), box)
+    values = np.zeros(oblique_grid.shape, np.float32)
+    middle = tuple(np.array(oblique_grid.shape) // 2)
+    values[middle] = -2.0
+    assert peak_findings(begun_with(brain), Volume(values, oblique_grid)) == ()
+    values[0, 0, 0] = 3.0
+    corner = float(np.linalg.norm(oblique_grid.ras_from_ijk(np.zeros(3)) - centre))
+    (found,) = peak_findings(begun_with(brain), Volume(values, oblique_grid))
+    assert found.code == "peak-outside-brain"
+    assert abs(float(found.text.split()[4]) - (corner - 3)) < 1.5
+    assert peak_findings(begun_with(None), Volume(values, oblique_grid)) == ()
+    assert peak_findings(begun_with(brain), Volume(np.zeros_like(values), oblique_grid)) == ()

@@ -13,6 +13,7 @@ import time
 import numpy as np
 
 from LesionLensLib.explain.job.explanation import Explanation
+from LesionLensLib.explain.occlusion.noise import DRAWS as NOISE_DRAWS
 from LesionLensLib.explain.occlusion.pace import in_words
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.validity.assess import Validity
@@ -23,6 +24,10 @@ from LesionLensLib.inference.ladder import Tell
 
 CURVES = CurveSettings(steps=8, random_orders=2)
 STAGES = 2
+ENDS = 2
+"""The whole image and the blank one, which all curves share."""
+BASES = 2
+"""An occlusion map also asks of the image as it is, for its impacts and for their noise."""
 
 SMOCAM = "smocam"
 NO_RANDOM_WEIGHTS = (
@@ -60,10 +65,10 @@ def _with_time_left(fast: Question, found: Explanation, method: str, tell: Tell)
     """Return a `Tell` that adds how long the checks will still take, by the time of one pass."""
     began = time.perf_counter()
     fast.answer  # noqa: B018 one pass, for its time
-    passes = CURVES.steps * (2 + CURVES.random_orders)
+    passes = (CURVES.steps - 1) * (2 + CURVES.random_orders) + ENDS
     if method != SMOCAM:
-        cubes = 1 if found.sample is None else int(np.count_nonzero(found.sample))
-        passes += (STAGES + DRAWS - 1) * cubes
+        a_map = 1 if found.sample is None else int(np.count_nonzero(found.sample)) + NOISE_DRAWS + BASES
+        passes += (STAGES + DRAWS - 1) * a_map
     seconds = passes * (time.perf_counter() - began)
     way_out = "; --no-checks leaves the checks out"
     tell(0.0, f"{passes} passes of the network to check the map, about {in_words(seconds)}{way_out}")

@@ -21,7 +21,7 @@ from LesionLensLib.explain.job.regression import begin_regression, check_regress
 from LesionLensLib.explain.job.segmentation import begin_segmentation, check_segmentation_explanation
 from LesionLensLib.explain.job.sides import SidesFound, find_sides, side_findings
 from LesionLensLib.explain.job.surface import write_coloured_surface
-from LesionLensLib.explain.job.told import result_of, settings_of
+from LesionLensLib.explain.job.told import peak_findings, result_of, settings_of
 from LesionLensLib.explain.regions import RegionImpact, region_table, write_regions_csv
 from LesionLensLib.explain.surface.choice import parse_surface
 from LesionLensLib.images.labelmap import Labelmap, read_labelmap
@@ -96,7 +96,8 @@ def _explain_into(folder: Path, job: ExplainJob, card: ModelCard, clock: PhaseCl
         impact = _write_maps(folder, begun, found, sides)
         regions = regions or default_regions(begun)
         rows = _write_regions(folder, impact, regions)
-        missing = _missing_regions(regions) + write_coloured_surface(folder, begun, impact, found)
+        missing = peak_findings(begun, impact) + _missing_regions(regions)
+        missing += write_coloured_surface(folder, begun, impact, found)
         _write_masks(folder, begun)
         write_registrations(folder, begun.case)
     begun.run.warn(missing)

@@ -19,8 +19,10 @@ from LesionLensLib.images.volume import Volume
 from LesionLensLib.inference.case import describe_transforms
 from LesionLensLib.inference.outcome_case import assumed_of
 from LesionLensLib.inference.prediction import SIMULATED
+from LesionLensLib.inputs import Finding
 from LesionLensLib.outcome_card import SIMULATED_NOTE
 
+NEAR_MM = 5.0
 _DIGITS = 6
 
 
@@ -55,8 +57,7 @@ def result_of(
     sides: SidesFound | None = None,
 ) -> dict[str, Any]:
     """Return the answer that was explained, the peak of the map, and all of it in sentences."""
-    at = np.unravel_index(int(np.argmax(np.abs(impact.array))), impact.array.shape)
-    peak_ras = impact.grid.ras_from_ijk(np.array(at[::-1]))
+    peak_ras, value = peak_of(impact)
     is_simulated = begun.run.card.evidence == SIMULATED
     note = {"note": SIMULATED_NOTE} if is_simulated else {}
     start = f"{SIMULATED_NOTE.capitalize()}. " if is_simulated else ""
@@ -68,7 +69,7 @@ def result_of(
         **begun.told,
         "peak": {
             "ras": [round(float(mm), 3) for mm in peak_ras],
-            "value": float(f"{float(impact.array[at]):.6g}"),
+            "value": float(f"{value:.6g}"),
             "region": None if regions is None else region_at(regions, peak_ras),
         },
         "validity": {"text": NOT_CHECKED.text} if validity is None else validity.to_dict(),
@@ -76,6 +77,28 @@ def result_of(
         **({} if sides is None else sides.to_dict()),
         "text": f"{start}{_sentences(begun, found, rows, sides)}",
     }
+
+
+def peak_of(impact: Volume) -> tuple[Matrix, float]:
+    """Return where a map is farthest from 0 (RAS, mm), and its value there."""
+    at = np.unravel_index(int(np.argmax(np.abs(impact.array))), impact.array.shape)
+    return impact.grid.ras_from_ijk(np.array(at[::-1])), float(impact.array[at])
+
+
+def peak_findings(begun: Begun, impact: Volume) -> tuple[Finding, ...]:
+    """Warn of a map of a brain that is strongest where there is no brain.
+
+    Seen with Grad-CAM and attention of rsanet-ms on a patient: both peaks lay in the air beside the head.
+    """
+    peak_ras, value = peak_of(impact)
+    if begun.brain is None or not value:
+        return ()
+    inside = np.argwhere(begun.brain.array != 0)[:, ::-1]
+    away_mm = float(np.linalg.norm(begun.brain.grid.ras_from_ijk(inside) - peak_ras, axis=-1).min(initial=np.inf))
+    if away_mm <= max(NEAR_MM, *impact.grid.spacing_mm):
+        return ()
+    text = f"The map is strongest {away_mm:.0f} mm outside of the brain, where the image shows nothing of it."
+    return (Finding("warning", "peak-outside-brain", text, "Do not rely on this map; try another method or layer."),)
 
 
 def region_at(regions: Labelmap, point_ras: Matrix) -> str:
