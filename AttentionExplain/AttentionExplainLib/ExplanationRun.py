@@ -25,6 +25,11 @@ class RunSettings:
     `lesion`, `lesion+Nmm`, `brain` or `none`, `target` the output of a model that has several. `brainMask` and
     `regions` are segmentation or label map nodes; without regions the map is summed up in shells around the lesion.
     `device` is `auto`, `cpu`, `cuda` or `cuda:N`. With `dicom` the result also goes into the DICOM database.
+
+    Of an occlusion `fill` is what stands in for a cube (mean, local-mean, zero, blurred), `coarseToFine` how often the
+    first cubes are doubled, `within` a segmentation or label map node that all cubes touch. `layer` is what SMOCAM and
+    Grad-CAM look at, `sigma` the spread of the output over patients and `mode` paper or preserving, for SMOCAM.
+    `surfaceWay` is contour, or points for the paper's seven steps.
     """
 
     sizeMm: float | None = None
@@ -40,6 +45,13 @@ class RunSettings:
     device: str = "auto"
     seed: int = 0
     lean: bool = False
+    fill: str | None = None
+    coarseToFine: int = 0
+    within: Any = None
+    layer: str | None = None
+    sigma: float | None = None
+    mode: str = "paper"
+    surfaceWay: str = "contour"
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,8 @@ class ExplanationRun(PanelRun):
         program: list | None = None,
     ) -> None:
         node, part = lesion
-        super().__init__([*inputs.values(), node, settings.brainMask, settings.regions], listener, program)
+        masks = (settings.brainMask, settings.regions, settings.within)
+        super().__init__([*inputs.values(), node, *masks], listener, program)
         self.inputs, self.model, self.method, self.settings = dict(inputs), model, method, settings
         self._lesion, self._part = node, part
         self._brainPath: str | None = None
@@ -144,6 +157,13 @@ class ExplanationRun(PanelRun):
             checks=settings.checks,
             surface=settings.surface,
             regions=writeRegions(settings.regions, folder, reference),
+            within=writeRegions(settings.within, folder, reference, "within"),
+            fill=settings.fill,
+            coarse_to_fine=settings.coarseToFine,
+            layer=settings.layer,
+            sigma=settings.sigma,
+            mode=settings.mode,
+            surface_way=settings.surfaceWay,
             brain_mask=self._brainPath,
             register=settings.registerChannels,
             device=settings.device,

@@ -68,8 +68,9 @@ def writeBrainMask(node: Any, folder: Path, reference: Any) -> str | None:
     return str(path)
 
 
-def writeRegions(node: Any, folder: Path, reference: Any) -> str | None:
-    """Write regions into `folder` and return the path, or None for no node: segments keep names and may overlap.
+def writeRegions(node: Any, folder: Path, reference: Any, name: str = "regions") -> str | None:
+    """Write regions into `folder` as `name` and return the path, or None for no node: segments keep names and may
+    overlap.
 
     `node` is a segmentation or a label map. Raises `UserError` where it is unusable beside the image `reference`.
     """
@@ -77,12 +78,12 @@ def writeRegions(node: Any, folder: Path, reference: Any) -> str | None:
         return None
     refuse(unusableMask(node, _("The map of the regions"), reference))
     if not node.IsA("vtkMRMLSegmentationNode"):
-        path = folder / "regions.nrrd"
+        path = folder / f"{name}.nrrd"
         writeNode(node, _("The map of the regions"), path)
         return str(path)
     if not node.GetSegmentation().GetNumberOfSegments():
         raise _noSegment(_("The segmentation of the regions"))
-    path = folder / "regions.seg.nrrd"
+    path = folder / f"{name}.seg.nrrd"
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(path))
     if not storage.WriteData(_asLabelmaps(node)):

@@ -96,7 +96,7 @@ def test_every_block_runs_or_says_why_it_cannot() -> None:
     assert marked == sum(bool(block.reason) for block in blocks()), "a mark stands right before its block"
     for block in blocks():
         assert not block.reason or "Slicer" in block.code, f"only what needs Slicer itself is left out: {block.reason}"
-    assert len(to_run("python")) == 7
+    assert len(to_run("python")) == 8
     assert len(to_run("sh")) == 3
 
 

@@ -150,6 +150,19 @@ def test_what_the_program_refuses_is_raised_in_the_console(slicer: Any, predicti
         )
 
 
+def test_the_console_takes_what_the_panel_has_no_widget_for(ready: Any, prediction: Prediction) -> None:
+    """The place where cubes are laid is a node of its own and does not replace the regions."""
+    own = {"fill": "blurred", "coarseToFine": 1, "layer": "level 1", "sigma": 2.0, "mode": "preserving"}
+    nodes = {"within": prediction.lesion, "regions": prediction.lesion}
+    ready.logic.process(
+        prediction.images, model="tiny-chmfl", lesion=prediction.lesion, **own, **nodes, surfaceWay="points"
+    )
+    job = ready.asked()
+    assert (job["fill"], job["coarse_to_fine"], job["layer"]) == ("blurred", 1, "level 1")
+    assert (job["sigma"], job["mode"], job["surface_way"]) == (2.0, "preserving", "points")
+    assert (Path(job["within"]).name, Path(job["regions"]).name) == ("within.seg.nrrd", "regions.seg.nrrd")
+
+
 def test_settings_reach_the_program_as_the_command_line_would_write_them(ready: Any, prediction: Prediction) -> None:
     ready.ui.sizeSpinBox.value, ready.ui.strideSpinBox.value = 12.0, 6.0
     ready.ui.surfaceSelector.setCurrentIndex(ready.ui.surfaceSelector.findData("beyond"))
