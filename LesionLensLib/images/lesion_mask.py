@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.images.labelmap import SEGMENTATION_SUFFIX, read_labelmap
 from LesionLensLib.images.read import known_suffix, read_volume
 from LesionLensLib.images.resample import resample
 from LesionLensLib.images.volume import Volume
@@ -36,9 +37,9 @@ def read_lesion_mask(path: str | Path, reference: Volume, roi: str = "") -> Volu
 def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volume:
     """Return the mask at `path` as 0 and 1 (uint8) on the grid it was drawn on; contours on that of `reference`.
 
-    An image file gives its voxels other than 0, a DICOM segmentation all its segments. Another DICOM file or folder is
-    taken for an RT structure set, of which `roi` names the region, else the tumour is found by name. Raises `UserError`
-    for an image that is no mask and an empty mask; the structure set as in `roi_mask`.
+    An image file gives its voxels other than 0, a segmentation of 3D Slicer or DICOM all its segments. Another DICOM
+    file or folder is taken for an RT structure set, of which `roi` names the region, else the tumour is found by name.
+    Raises `UserError` for an image that is no mask and an empty mask; the structure set as in `roi_mask`.
     """
     path = Path(path)
     if path.is_dir() or (path.is_file() and known_suffix(path) is None):
@@ -51,7 +52,7 @@ def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volum
             return _drawn_segments(segmentation, reference)
         structures = read_structure_set(path)
         return roi_mask(structures, find_roi(structures, roi) if roi else find_tumour_roi(structures), reference)
-    image = read_volume(path)
+    image = _all_segments(path) if path.name.lower().endswith(SEGMENTATION_SUFFIX) else read_volume(path)
     fault = ""
     if image.array.dtype.kind == "f" and not np.array_equal(image.array, np.round(image.array)):
         fault = "its values are not whole numbers"
@@ -65,6 +66,13 @@ def read_drawn_mask(path: str | Path, reference: Volume, roi: str = "") -> Volum
     if not binary.array.any():
         raise UserError(f"The mask {path.name} is empty.", "Give a mask that marks the lesion with 1.")
     return binary
+
+
+def _all_segments(path: Path) -> Volume:
+    """Read where any segment lies: overlapping ones lie in layers of their own, which no other image may have."""
+    layers = read_labelmap(path).layers
+    inside = np.any([layer.array != 0 for layer in layers], axis=0)
+    return layers[0].with_array(inside.astype(np.uint8))
 
 
 def _drawn_segments(path: Path, reference: Volume) -> Volume:
