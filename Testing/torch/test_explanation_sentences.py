@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from LesionLensLib.explain.job.methods import occlusion_sentence
 from LesionLensLib.explain.job.told import peak_findings, where_most_lies
 from LesionLensLib.explain.regions import RegionImpact
 from LesionLensLib.geometry import Grid
@@ -61,3 +62,20 @@ def test_a_map_that_is_strongest_where_there_is_no_brain_is_warned_of(oblique_gr
     assert abs(float(found.text.split()[4]) - (corner - 3)) < 1.5
     assert peak_findings(begun_with(None), Volume(values, oblique_grid)) == ()
     assert peak_findings(begun_with(brain), Volume(np.zeros_like(values), oblique_grid)) == ()
+
+
+def test_impacts_that_are_lost_in_rounding_are_said_to_be_shown_as_0() -> None:
+    """The panel shows this sentence; single voxels mostly change the answer by less than its last digits."""
+    begun: Any = SimpleNamespace(answer_name="probability of relapse", unit="probability")
+    whole = np.array([True, False, False, False])
+    found: Any = SimpleNamespace(
+        total=np.array([0.25, 0.0, 0.0, 0.0]), answer=0.5, silenced=3, cubes=4, noise=1.2e-7, by_role={},
+        refinement=None, covered=np.ones(4, bool),
+    )  # fmt: skip
+    first = "Without a cube of the image the probability of relapse, 0.50, falls by up to 0.25."
+    rounding = " 3 of 4 cubes change it by no more than rounding does (1e-07): there it is shown as 0."
+    assert occlusion_sentence(found, begun) == first + rounding
+    found.silenced, found.refinement = 0, SimpleNamespace(whole=whole, cubes=(1, 8), largest_whole=0.1)
+    assert occlusion_sentence(found, begun) == first + " 25 % of the image were looked at in larger cubes only."
+    found.refinement, found.total = None, np.zeros(4)
+    assert "by more than rounding does" in occlusion_sentence(found, begun)

@@ -52,7 +52,7 @@ def explain_by_occlusion(begun: Begun, tell: Tell) -> Explanation:
         name="Occlusion impact",
         unit=f"change of {begun.unit}",
         signed=True,
-        sentence=_occlusion_sentence(found, begun),
+        sentence=occlusion_sentence(found, begun),
         by_role=found.by_role,
         settings={"size_mm": size_mm, "stride_mm": job.stride_mm, "fill": asked.fill, "cube_voxels": list(found.size),
                   "coarse_to_fine": job.coarse_to_fine},
@@ -170,7 +170,10 @@ def _refinement(found: OcclusionMap) -> dict[str, Any]:
     return {"refinement": {"cubes": list(refined.cubes), "uncut_share": round(share, 6), "largest_uncut": largest}}
 
 
-def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:
+def occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:
+    """Return what the cubes do to the answer, how many of them nothing that could be told from rounding, and what was
+    never looked at closely.
+    """
     if not np.any(found.total):
         return f"No cube changes the {begun.answer_name} by more than rounding does."
     highest, lowest = float(found.total.max()), float(found.total.min())
@@ -179,7 +182,23 @@ def _occlusion_sentence(found: OcclusionMap, begun: Begun) -> str:
         parts.append(f"falls by up to {highest:.2g}")
     if lowest < 0:
         parts.append(f"rises by up to {-lowest:.2g}")
-    return f"Without a cube of the image the {begun.answer_name}, {_number(found.answer, begun)}, {' or '.join(parts)}."
+    what = f"Without a cube of the image the {begun.answer_name}, {_number(found.answer, begun)}, {' or '.join(parts)}."
+    return f"{what}{_silence(found)}{_left_whole(found)}"
+
+
+def _silence(found: OcclusionMap) -> str:
+    if not found.silenced:
+        return ""
+    where = "in one of the maps at least " if found.by_role else ""
+    return (
+        f" {found.silenced} of {found.cubes} cubes change it {where}by no more than rounding does "
+        f"({found.noise:.1g}): there it is shown as 0."
+    )
+
+
+def _left_whole(found: OcclusionMap) -> str:
+    whole = _refinement(found).get("refinement", {}).get("uncut_share", 0.0)
+    return "" if not whole else f" {100 * whole:.0f} % of the image were looked at in larger cubes only."
 
 
 def _number(answer: float, begun: Begun) -> str:
