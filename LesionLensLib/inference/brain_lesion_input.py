@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -35,6 +35,8 @@ NORMALIZATIONS = (PLAIN, WITHOUT_BIAS_FIELD)
 
 
 _MULTIPLE = 16
+_TIE = 1e-4
+"""In mm, and as a share of a voxel: larger than what is lost in rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,8 @@ def score_brain(
     of a channel. Raises `UserError` for a normalisation that is not known.
     """
     grid = volumes[reference_role].grid.closest_to_lps().with_spacing((spacing_mm,) * 3)
-    mask = resample(brain.with_array((brain.array != 0).astype(np.uint8)), grid, "nearest").array != 0
+    drawn = brain.with_array((brain.array != 0).astype(np.uint8))
+    mask = resample(drawn, _off_ties(grid), "nearest").array != 0
     if normalization not in NORMALIZATIONS:
         raise UserError(
             f"There is no normalisation {normalization} of brain lesions.", f"Use one of: {', '.join(NORMALIZATIONS)}."
@@ -187,7 +190,17 @@ def _outline(lesion: Volume, grid: Grid) -> NDArray[np.uint8]:
     most = float(share.max())
     if most <= 0:
         raise UserError("The lesion is too small to be seen.", "Mark a lesion of at least one millimetre.")
-    return (share >= min(0.5, most)).astype(np.uint8)
+    return (share >= min(0.5, most) - _TIE).astype(np.uint8)
+
+
+def _off_ties(grid: Grid) -> Grid:
+    """Return `grid` moved by less than any voxel: a point midway between two voxels has one that is the nearest.
+
+    Without it the last digit decides, and Slicer, which stores a left-handed image the other way round, had another
+    brain than the command line.
+    """
+    right, back, up = grid.origin_lps
+    return replace(grid, origin_lps=(right + _TIE, back + _TIE, up + _TIE))
 
 
 def _cut(array: NDArray[ScalarT], lower: NDArray[np.int_], size: NDArray[np.int_]) -> NDArray[ScalarT]:
