@@ -52,6 +52,11 @@ class ExplanationPanel(ModulePanel):
         self.targetChoice.setParameterNode(parameterNode)
         self.lesionSelector.setParameterNode(parameterNode)
 
+    def initializeParameterNode(self) -> None:
+        """List the own models that another panel has come to know, before a result of one is chosen."""
+        self.parts.listAgain()
+        super().initializeParameterNode()
+
     def explain(self, reportNode: Any) -> None:
         """Choose the result of a report node, as if for the first time."""
         self.initializeParameterNode()

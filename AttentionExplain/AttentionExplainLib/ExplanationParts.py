@@ -1,5 +1,6 @@
 """What the panel of AttentionExplain shows beyond what every panel does."""
 
+import contextlib
 import html
 from typing import Any
 
@@ -7,11 +8,15 @@ import qt
 from slicer.i18n import tr as _
 
 from AttentionExplainLib.Choices import BEYOND, OCCLUSION
+from LesionLensLib.catalogue import find_card
+from LesionLensLib.errors import LesionLensError
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.panel.LesionPlace import imageCard
 from LesionLensLib.panel.PanelParts import PanelParts, red
 from LesionLensLib.panel.Tables import columnValues, fillTable
 
+# Where the panels that segment and predict keep the folder of an own model: their results are explained here.
+OTHERS_SETTINGS = ("LesionLens/OwnModelFolder", "LesionLens/OwnOutcomeModelFolder")
 REGION_COLUMNS = (("volume_ml", "{:.2f}"), ("mean", "{:.2g}"), ("share", "{:.0%}"))
 
 
@@ -23,6 +28,7 @@ class ExplanationParts(PanelParts):
 
     def __init__(self, ui: Any) -> None:
         super().__init__(ui)
+        self._foldersOfOthers: tuple = ()
         header = ui.regionTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)  # names of regions are long
@@ -30,6 +36,21 @@ class ExplanationParts(PanelParts):
     def whyNotOffered(self, card: ModelCard) -> str:
         """The program explains segmentations, outcomes and measured numbers."""
         return ""
+
+    def cardsOfOthers(self) -> list[ModelCard]:
+        """Return the own models of the panels whose results are explained; what is wrong with one is said there."""
+        self._foldersOfOthers = foldersOfOthers()
+        cards = []
+        for folder in self._foldersOfOthers:
+            with contextlib.suppress(LesionLensError):
+                cards.append(find_card(folder))
+        return cards
+
+    def listAgain(self) -> None:
+        """List the models anew where another panel has come to know one since; none is shown then."""
+        if foldersOfOthers() != self._foldersOfOthers:
+            self.fillModels(self.ui.modelFolderEdit.currentPath)
+            self.selectModel("")  # rows of a model that is not shown would ask what their images look like
 
     def imagesOf(self, card: ModelCard) -> ModelCard:
         """The lesion has a row of its own."""
@@ -96,3 +117,9 @@ def regionRows(table: Any) -> list:
     """Return the rows of the region table as text: name, volume in ml, mean, share of the map."""
     columns = [[form.format(value) for value in columnValues(table, name)] for name, form in REGION_COLUMNS]
     return list(zip(columnValues(table, "name"), *columns, strict=True))
+
+
+def foldersOfOthers() -> tuple:
+    """Return the folders of own models that the other panels were given."""
+    told = (str(qt.QSettings().value(setting, "") or "") for setting in OTHERS_SETTINGS)
+    return tuple(folder for folder in told if folder)

@@ -39,7 +39,7 @@ class PanelParts:
         self.ui = ui
         self.shownModel = ""
         self._cards: dict[str, ModelCard] = {}
-        self._ownCard: ModelCard | None = None
+        self._own: set[str] = set()
         self._modelProblem = ""
         self._outcome = ""
         self._warnings: list[str] = []
@@ -81,9 +81,11 @@ class PanelParts:
 
     def fillModels(self, ownFolder: str) -> None:
         """List the shipped models and the user's own; what is wrong with a card is said below the list."""
-        self._cards, self._ownCard, self._modelProblem = {}, None, ""
+        self._cards, self._own, self._modelProblem = {}, set(), ""
         try:
             self._cards = {card.id: card for card in list_cards() if not self.whyNotOffered(card)}
+            for card in self.cardsOfOthers():
+                self._listOwn(card)
             if ownFolder:
                 self._listOwn(find_card(ownFolder))
         except LesionLensError as error:
@@ -100,7 +102,12 @@ class PanelParts:
     def _listOwn(self, card: ModelCard) -> None:
         self._modelProblem = self.whyNotOffered(card)
         if not self._modelProblem:
-            self._ownCard = self._cards[card.id] = card
+            self._cards[card.id] = card
+            self._own.add(card.id)
+
+    def cardsOfOthers(self) -> list[ModelCard]:
+        """Return the user's own models that were named in other panels and are listed here too."""
+        return []
 
     def imagesOf(self, card: ModelCard) -> ModelCard:
         """Return the card with the channels alone that are images to choose."""
@@ -116,7 +123,7 @@ class PanelParts:
 
     def modelArgument(self, card: ModelCard) -> str:
         """Return how a job names the model: the id of a shipped one, the folder of the user's own."""
-        return str(card.folder) if card is self._ownCard else card.id
+        return str(card.folder) if card.id in self._own else card.id
 
     def selectModel(self, modelId: str) -> ModelCard | None:
         """Show a model, what it was trained on and its rows; returns its card, or None if it is not listed."""
