@@ -1,4 +1,4 @@
-"""docs/own-model.md: from files as of BraTS-METS to a trained model whose answers are the same wherever they come from."""
+"""docs/own-model.md: from BraTS-METS files to a trained model whose answers are the same wherever they come from."""
 
 from __future__ import annotations
 
