@@ -22,7 +22,13 @@ from LesionLensLib.training.local_failure.batches import LesionBatches
 from LesionLensLib.training.local_failure.cases import LesionCase, read_cases
 from LesionLensLib.training.local_failure.kind import LocalFailureKind, case_input
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
-from LesionLensLib.training.local_failure.trainer import make_network, make_state, mixed_batch, train_network, train_step
+from LesionLensLib.training.local_failure.trainer import (
+    make_network,
+    make_state,
+    mixed_batch,
+    train_network,
+    train_step,
+)
 
 CPU = torch.device("cpu")
 STRONG = LesionAugmentation(
