@@ -82,7 +82,6 @@ class Gear:
             self._asked = DistributedDataParallel(
                 self._asked,
                 device_ids=[device] if device.type == "cuda" else None,
-                broadcast_buffers=False,
                 find_unused_parameters=unused,
             )
 

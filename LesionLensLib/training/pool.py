@@ -20,6 +20,7 @@ from LesionLensLib.inference.normalize import normalize
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, augment, jitter_scores
 from LesionLensLib.training.brain import CHANNELS, CSF, GREY, WHITE, BoolArray, Brain, FloatArray
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.contrast_synthesis import paint, thin_out
 from LesionLensLib.training.healing import heal, keep_where_lesions_lie, where_lesions_lie
 from LesionLensLib.training.lesion_library import (
@@ -31,7 +32,8 @@ from LesionLensLib.training.lesion_library import (
 from LesionLensLib.training.phantoms import phantom_volume
 from LesionLensLib.training.planting import draw_lesions, plant
 from LesionLensLib.training.recipe import Recipe
-from LesionLensLib.training.sources import align, outline_on, read_anatomy, read_brain
+from LesionLensLib.training.sources import align, outline_on, read_anatomy
+from LesionLensLib.training.sources_cached import cached_brain
 from LesionLensLib.training.team import ALONE, Team
 
 JITTER_DEGREES = 6.0
@@ -57,7 +59,9 @@ class PoolEntry:
     shares: NDArray[np.uint8]
 
 
-def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None]) -> list[PoolEntry]:
+def build_pool(
+    rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None], cache: CaseCache = NO_CACHE
+) -> list[PoolEntry]:
     """Build the training set from the rows of a manifest that are not of the test split.
 
     Rows with images and a lesion label train as they are and, healed, as soil for planting; rows with images alone are
@@ -68,7 +72,7 @@ def build_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str]
     rng = np.random.default_rng(recipe.seed)
     rows = [row for row in rows if row.split != "test"]
     imaged = [row for row in rows if row.has(*CHANNELS, "brain")]
-    brains = [read_brain(row) for row in sorted(imaged, key=lambda row: (not row.has("lesion"), row.case))]
+    brains = [cached_brain(row, cache) for row in sorted(imaged, key=lambda row: (not row.has("lesion"), row.case))]
     labelled = [brain for brain in brains if brain.lesion is not None]
     masks = [read_volume(row.files["lesion"]) for row in outline_rows(rows, recipe)]
     if not labelled or not masks:

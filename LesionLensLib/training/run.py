@@ -20,12 +20,15 @@ from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
 from LesionLensLib.training.brain import CHANNELS
 from LesionLensLib.training.brain_extraction import brain_dice, phantom_heads, read_head, train_brain_network
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.curves import CURVES_FILE, draw_curves
 from LesionLensLib.training.export import export_model
 from LesionLensLib.training.history import read_history
 from LesionLensLib.training.pool import PoolEntry, build_pool, outline_rows
 from LesionLensLib.training.recipe import Recipe
+from LesionLensLib.training.sources_cached import fill_with_brains
 from LesionLensLib.training.start import starting_card, starting_report, starting_weights
+from LesionLensLib.training.team import ALONE, Team
 from LesionLensLib.training.trainer import train
 from LesionLensLib.training.validation import held_out_pool, validate
 
@@ -36,16 +39,26 @@ TRAINED = 0.95
 
 
 def run_training(
-    recipe: Recipe, rows: Sequence[ManifestRow], folder: Path, device: str, progress: Progress
+    recipe: Recipe,
+    rows: Sequence[ManifestRow],
+    folder: Path,
+    device: str,
+    progress: Progress,
+    team: Team = ALONE,
+    cache: CaseCache = NO_CACHE,
 ) -> dict[str, Any]:
-    """Train as `recipe` says and write the model folder; what is there already is continued, not repeated."""
+    """Train as `recipe` says and write the model folder; what is there already is continued, not repeated.
+
+    The processes of `team` share the batches of RSANet; the first one alone does the rest and returns the report.
+    """
     _need_held_out_shapes(rows, recipe)
     begun = starting_report(recipe.start_from, folder) if recipe.start_from else None
     if recipe.start_from:
         recipe = replace(recipe, card={**starting_card(recipe.start_from, folder), **recipe.card})
     folder.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device)
-    pool = build_pool(rows, recipe, lambda text: progress.update("data", 0.0, text))
+    fill_with_brains(cache, rows, team)
+    pool = build_pool(rows, recipe, lambda text: progress.update("data", 0.0, text), cache)
 
     def tell_step(step: int, text: str) -> None:
         progress.update("train", TRAINED * step / recipe.all_steps, text)
@@ -53,8 +66,10 @@ def run_training(
     def tell(text: str) -> None:
         progress.update("finish", TRAINED, text)
 
-    unseen = _check_before_labels(recipe, pool, folder, chosen, tell_step)
-    state = train(recipe, pool, folder, torch.device(chosen.device), tell_step)
+    unseen = _check_before_labels(recipe, pool, folder, chosen, tell_step, team)
+    state = train(recipe, pool, folder, torch.device(chosen.device), tell_step, team=team)
+    if not team.is_first:
+        return {}
     network = state.network
     network.load_state_dict(state.average)
     brain, brain_report = _brain_network(recipe, rows, folder, tell)
@@ -65,10 +80,11 @@ def run_training(
         "history": read_history(folder),
         "training_set": _describe(pool, rows, recipe),
         "labelled_patients_before_training_on_them": unseen,
-        "validation": validate(network, held_out_pool(rows, recipe, tell), recipe, chosen),
+        "validation": validate(network, held_out_pool(rows, recipe, tell, cache), recipe, chosen),
         "brain_network": brain_report,
         "started_from": begun,
         "torch": torch.__version__,
+        "processes": team.size,
     }
     export_model(recipe, state.average, brain, report, folder)
     draw_curves([folder], folder / CURVES_FILE, "weighted cross-entropy + soft Dice loss", "Training loss")
@@ -86,21 +102,28 @@ def _need_held_out_shapes(rows: Sequence[ManifestRow], recipe: Recipe) -> None:
 
 
 def _check_before_labels(
-    recipe: Recipe, pool: list[PoolEntry], folder: Path, device: DeviceChoice, tell: Callable[[int, str], None]
+    recipe: Recipe,
+    pool: list[PoolEntry],
+    folder: Path,
+    device: DeviceChoice,
+    tell: Callable[[int, str], None],
+    team: Team,
 ) -> dict[str, Any] | None:
     """Train up to the step at which labelled patients join, and judge the network on them while they are still new.
 
     This is the one honest look, without a test patient, at what the simulation alone has taught.
     """
     path = folder / UNSEEN_FILE
-    if recipe.labelled_from_step and not path.exists():
+    if recipe.labelled_from_step and not team.decide(path.exists):
         state = train(
-            recipe, pool, folder, torch.device(device.device), tell, lambda step: step >= recipe.labelled_from_step
-        )
-        if state.step == recipe.labelled_from_step:
+            recipe, pool, folder, torch.device(device.device), tell, lambda step: step >= recipe.labelled_from_step,
+            team,
+        )  # fmt: skip
+        if state.step == recipe.labelled_from_step and team.is_first:
             state.network.load_state_dict(state.average)
             scores = validate(state.network, [entry for entry in pool if entry.is_real], recipe, device)
             path.write_text(json.dumps({"step": state.step, **scores}, indent=2) + "\n", encoding="utf-8")
+        team.wait()
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 

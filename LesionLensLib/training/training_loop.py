@@ -13,6 +13,7 @@ from LesionLensLib.training.checkpoint import (
     CHECKPOINT_FILE,
     NetworkT,
     TrainingState,
+    go_on_at_random,
     load_checkpoint,
     save_checkpoint,
 )
@@ -47,6 +48,8 @@ def run_steps(
     Checkpoints and `metrics.csv` go into `folder`, written by the first of `team`; `tell(step, text)` hears every
     `LOG_EVERY` steps how it goes.
     """
+    # Not in `resume`: a loader of batches, made since then, has drawn a number of its own.
+    go_on_at_random(state)
     started = since = time.monotonic()
     recent: list[float] = []
     while state.step < steps and not should_stop(state.step):

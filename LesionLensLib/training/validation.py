@@ -17,6 +17,7 @@ from LesionLensLib.inference.passes import Predictor, predict_windows, prepare
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.metrics import block_counts, dice, estimate, voxel_average
 from LesionLensLib.networks.rsanet import RSANet
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.pool import PoolEntry, build_pool
 from LesionLensLib.training.recipe import Recipe
 
@@ -25,7 +26,9 @@ VALIDATION_SEED = 1000
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 
 
-def held_out_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None]) -> list[PoolEntry]:
+def held_out_pool(
+    rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[str], None], cache: CaseCache = NO_CACHE
+) -> list[PoolEntry]:
     """Plant the shapes that training left out, one simulated patient a brain, beside the really labelled ones."""
     rows = [row for row in rows if row.has("FLAIR") or row.has("lesion")]
     shapes = {row.patient for row in rows if row.has("lesion") and not row.has("FLAIR")}
@@ -33,7 +36,7 @@ def held_out_pool(rows: Sequence[ManifestRow], recipe: Recipe, tell: Callable[[s
     unseen = replace(
         recipe, held_out_outlines=trained_on, planted_per_brain=1, phantom_volumes=0, seed=recipe.seed + VALIDATION_SEED
     )
-    return build_pool(rows, unseen, tell)
+    return build_pool(rows, unseen, tell, cache)
 
 
 def validate(network: RSANet, pool: Sequence[PoolEntry], recipe: Recipe, device: DeviceChoice) -> dict[str, Any]:

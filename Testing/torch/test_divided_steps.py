@@ -175,6 +175,17 @@ def test_a_recipe_in_passes_trains_to_the_weights_of_the_recipe_in_one(tmp_path:
         train(replace(recipe, accumulate=4), pool(), tmp_path / "never", CPU, quiet)
 
 
+def test_dropout_goes_on_where_it_was_when_a_run_is_resumed(tmp_path: Path) -> None:
+    """Dropout of an undivided RSANet draws from torch's own generator, which nobody seeds by the step."""
+    recipe = replace(RECIPE, dropout=0.4, steps=2)
+    whole = train(recipe, pool(), tmp_path / "whole", CPU, quiet).average
+    train(recipe, pool(), tmp_path / "broken", CPU, quiet, should_stop=lambda step: step == 1)
+    torch.manual_seed(99)
+    resumed = train(recipe, pool(), tmp_path / "broken", CPU, quiet).average
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
 def test_a_step_of_several_volumes_is_dealt_so_that_each_process_makes_its_own() -> None:
     recipe = replace(RECIPE, crops_per_volume=2, volumes_per_step=2, batches_per_volume=2)
     whole = CropStream(pool(), recipe).batch(3)

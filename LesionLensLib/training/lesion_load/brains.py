@@ -18,6 +18,7 @@ from LesionLensLib.inference.region import brain_box
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.phantom import make_head_phantom
 from LesionLensLib.training.brain import CHANNELS, Brain, FloatArray, classify_tissue
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.contrast_synthesis import paint
 from LesionLensLib.training.healing import heal, keep_where_lesions_lie, where_lesions_lie
 from LesionLensLib.training.lesion_library import (
@@ -29,7 +30,8 @@ from LesionLensLib.training.lesion_library import (
 from LesionLensLib.training.lesion_load.recipe import LoadRecipe
 from LesionLensLib.training.phantoms import FIRST_SEED, SPACINGS_MM
 from LesionLensLib.training.pool import merge_contrasts
-from LesionLensLib.training.sources import SPACING_MM, align, read_anatomy, read_brain
+from LesionLensLib.training.sources import SPACING_MM, align, read_anatomy
+from LesionLensLib.training.sources_cached import cached_brain
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +61,14 @@ class HealedBrain:
 class LabelledBrains:
     """The labelled rows that are not of the test split, read when they are first asked for, and once."""
 
-    def __init__(self, rows: Sequence[ManifestRow]) -> None:
+    def __init__(self, rows: Sequence[ManifestRow], cache: CaseCache = NO_CACHE) -> None:
+        self.cache = cache
         self._rows = [row for row in rows if row.has(*CHANNELS, "brain", "lesion") and row.split != "test"]
 
     @cached_property
     def by_case(self) -> dict[str, Brain]:
         """The brains by case, in the order of the manifest."""
-        return {row.case: read_brain(row) for row in self._rows}
+        return {row.case: cached_brain(row, self.cache) for row in self._rows}
 
 
 def lesion_source(labelled: Sequence[Brain], outlines: Sequence[ManifestRow]) -> LesionSource:

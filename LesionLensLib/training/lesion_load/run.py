@@ -13,6 +13,7 @@ from LesionLensLib.catalogue import read_card
 from LesionLensLib.inference.device import choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.curves import CURVES_FILE, draw_curves
 from LesionLensLib.training.export import write_model, write_report
 from LesionLensLib.training.lesion_load.brains import LabelledBrains
@@ -30,6 +31,8 @@ from LesionLensLib.training.lesion_load.records import (
 from LesionLensLib.training.lesion_load.soil import LoadSoil
 from LesionLensLib.training.lesion_load.soils import held_out_soils, training_soils
 from LesionLensLib.training.lesion_load.trainer import train_network
+from LesionLensLib.training.precision import tell_of_precision
+from LesionLensLib.training.team import ALONE, Team
 
 DESCRIBED_STREAM, JUDGED_STREAM = 2, 3
 SOILS_SHARE, TRAINED_SHARE = 0.25, 0.9
@@ -37,9 +40,18 @@ SOILS_SHARE, TRAINED_SHARE = 0.25, 0.9
 
 
 def run_load_training(
-    recipe: LoadRecipe, rows: Sequence[ManifestRow], folder: Path, device: str, progress: Progress
+    recipe: LoadRecipe,
+    rows: Sequence[ManifestRow],
+    folder: Path,
+    device: str,
+    progress: Progress,
+    team: Team = ALONE,
+    cache: CaseCache = NO_CACHE,
 ) -> dict[str, Any]:
-    """Train as `recipe` says and write the model folder; what is there already is continued, not repeated."""
+    """Train as `recipe` says and write the model folder; what is there already is continued, not repeated.
+
+    The processes of `team` share brains to plant in and batches; the first one alone does the rest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     chosen = choose_device(device, fast_cpu=False)
     on = torch.device(chosen.device)
@@ -50,10 +62,13 @@ def run_load_training(
     def tell_step(step: int, text: str) -> None:
         progress.update("train", SOILS_SHARE + (TRAINED_SHARE - SOILS_SHARE) * step / recipe.steps, text)
 
-    labelled = LabelledBrains(rows)
-    kept = held_out_soils(rows, labelled, recipe, folder, tell)
-    soils = training_soils(rows, labelled, recipe, folder, tell)
-    state = train_network(recipe, soils, folder, on, tell_step)
+    tell_of_precision(recipe.precision, on, progress)
+    labelled = LabelledBrains(rows, cache)
+    kept = held_out_soils(rows, labelled, recipe, folder, tell, team)
+    soils = training_soils(rows, labelled, recipe, folder, tell, team)
+    state = train_network(recipe, soils, folder, on, tell_step, team=team)
+    if not team.is_first:
+        return {}
     network, weights = state.network.network, state.network.weights(state.average)
     network.load_state_dict(weights)
     progress.update("finish", TRAINED_SHARE, "judging the network")
@@ -72,6 +87,7 @@ def run_load_training(
         "held_out_planted": held_out_record(held_out, described, recipe.bootstrap),
         "real_label": real_record(real),
         "torch": torch.__version__,
+        "processes": team.size,
     }
     write_report(report, folder)
     draw_curves([folder], folder / CURVES_FILE, "mean squared error, in units of the network", "Training loss")

@@ -32,7 +32,9 @@ from LesionLensLib.training.lesion_load.recipe import LoadRecipe
 from LesionLensLib.training.lesion_load.soil import LoadSoil, make_soil
 from LesionLensLib.training.planting import draw_lesions, plant
 from LesionLensLib.training.pool import random_motion, tissue_shares
-from LesionLensLib.training.sources import outline_on, read_brain
+from LesionLensLib.training.sources import outline_on
+from LesionLensLib.training.sources_cached import cached_brain
+from LesionLensLib.training.team import ALONE, Team
 
 SOILS_FOLDER = "soils"
 HELD_OUT = "held-out"
@@ -47,17 +49,27 @@ Ready = Callable[[], LesionSource]
 
 
 def training_soils(
-    rows: Sequence[ManifestRow], labelled: LabelledBrains, recipe: LoadRecipe, folder: Path, tell: Tell
+    rows: Sequence[ManifestRow],
+    labelled: LabelledBrains,
+    recipe: LoadRecipe,
+    folder: Path,
+    tell: Tell,
+    team: Team = ALONE,
 ) -> list[LoadSoil]:
     """Return the soils to learn from: no patient and no outline that the recipe holds out, and no test row."""
     rows = [row for row in rows if row.split != "test"]
     taught = [row for row in rows if row.patient not in recipe.held_out_patients]
     outlines = [row for row in _outlines(rows) if row.patient not in recipe.held_out_outlines]
-    return _soils(labelled, taught, outlines, recipe, folder / SOILS_FOLDER / f"{TRAIN}-{_key(recipe)}", tell)
+    return _soils(labelled, taught, outlines, recipe, folder / SOILS_FOLDER / f"{TRAIN}-{_key(recipe)}", tell, team)
 
 
 def held_out_soils(
-    rows: Sequence[ManifestRow], labelled: LabelledBrains, recipe: LoadRecipe, folder: Path, tell: Tell
+    rows: Sequence[ManifestRow],
+    labelled: LabelledBrains,
+    recipe: LoadRecipe,
+    folder: Path,
+    tell: Tell,
+    team: Team = ALONE,
 ) -> list[LoadSoil]:
     """Return soils of the real patients held out, planted with the outlines held out.
 
@@ -78,7 +90,7 @@ def held_out_soils(
         grey=replace(recipe.grey, grey_chance=0.0),
     )
     into = folder / SOILS_FOLDER / f"{HELD_OUT}-{_key(as_they_are)}"
-    return _soils(labelled, kept, outlines, as_they_are, into, tell)
+    return _soils(labelled, kept, outlines, as_they_are, into, tell, team)
 
 
 def _soils(
@@ -88,8 +100,12 @@ def _soils(
     recipe: LoadRecipe,
     folder: Path,
     tell: Tell,
+    team: Team,
 ) -> list[LoadSoil]:
-    """Return the soils of `taught`, each brain with random numbers of its own; what lies in `folder` is not redone."""
+    """Return the soils of `taught`, each brain with random numbers of its own; what lies in `folder` is not redone.
+
+    The brains are dealt to the processes of `team`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     source: list[LesionSource] = []
 
@@ -98,16 +114,22 @@ def _soils(
             source.append(lesion_source(list(labelled.by_case.values()), outlines))
         return source[0]
 
+    makers = list(_makers(taught, labelled, recipe, ready))
+    with team.all_or_none():
+        for number, (name, make) in enumerate(makers):
+            done = folder / f"{name}.json"
+            if team.deals_me(number) and not done.exists():
+                tell(f"planting lesions into {name}")
+                made = list(make())
+                for soil in made:
+                    soil.save(folder / f"{soil.case}.npz")
+                part = done.with_suffix(".part")
+                part.write_text(json.dumps([soil.case for soil in made]), encoding="utf-8")
+                part.replace(done)
     soils = []
-    for name, make in _makers(taught, labelled, recipe, ready):
-        done = folder / f"{name}.json"
-        if not done.exists():
-            tell(f"planting lesions into {name}")
-            made = list(make())
-            for soil in made:
-                soil.save(folder / f"{soil.case}.npz")
-            done.write_text(json.dumps([soil.case for soil in made]), encoding="utf-8")
-        soils += [LoadSoil.load(folder / f"{case}.npz") for case in json.loads(done.read_text(encoding="utf-8"))]
+    for name, _ in makers:
+        cases = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        soils += [LoadSoil.load(folder / f"{case}.npz") for case in cases]
     return soils
 
 
@@ -130,7 +152,7 @@ def _real(
     row: ManifestRow, labelled: LabelledBrains, recipe: LoadRecipe, ready: Ready, rng: np.random.Generator
 ) -> Iterator[LoadSoil]:
     source = ready()
-    healed = healed_brain(labelled.by_case.get(row.case) or read_brain(row), source, rng)
+    healed = healed_brain(labelled.by_case.get(row.case) or cached_brain(row, labelled.cache), source, rng)
     for number in range(recipe.soils.plantings):
         yield planted_soil(healed, f"{row.case}-{number}", source, recipe, rng)
 

@@ -15,8 +15,10 @@ from LesionLensLib.inference.outcome_pass import ask_networks, feature_vectors
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.outcome.calibration import Calibration
 from LesionLensLib.outcome.case_description import CaseDescription
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache, from_my_place
 from LesionLensLib.training.local_failure.baselines import make_baseline
-from LesionLensLib.training.local_failure.cases import LESION, LesionCase, read_cases
+from LesionLensLib.training.local_failure.cached import cached_cases
+from LesionLensLib.training.local_failure.cases import LESION, LesionCase
 from LesionLensLib.training.local_failure.recipe import LocalFailureRecipe
 from LesionLensLib.training.local_failure.scopes import VALIDATION, best_row, plan, scopes_of
 from LesionLensLib.training.local_failure.shipped import shipped_figures
@@ -32,6 +34,7 @@ from LesionLensLib.training.outcome.statistics import calibration_of
 from LesionLensLib.training.outcome.tables import Figures, Scopes
 from LesionLensLib.training.outcome.trained_row import TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
+from LesionLensLib.training.team import ALONE, Team
 
 
 class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
@@ -61,9 +64,12 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
         """Return channels, the reference among them, normalisation, field of view and margin in voxels."""
         return recipe.roles, recipe.reference_role, recipe.normalization, recipe.field_of_view, _margin(recipe)
 
-    def read_cases(self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow]) -> dict[str, LesionCase]:
+    def read_cases(
+        self, recipe: LocalFailureRecipe, rows: Sequence[ManifestRow], cache: CaseCache = NO_CACHE, team: Team = ALONE
+    ) -> dict[str, LesionCase]:
         """Read all lesions with room for the augmentation, by name."""
-        return {case.case: case for case in read_cases(rows, recipe, _margin(recipe))}
+        read = {case.case: case for case in cached_cases(from_my_place(rows, team), recipe, _margin(recipe), cache)}
+        return {row.case: read[row.case] for row in rows}
 
     def make_network(self, recipe: LocalFailureRecipe) -> nn.Module:
         """Return the untrained network."""
@@ -74,10 +80,16 @@ class LocalFailureKind(ModelKind[LocalFailureRecipe, LesionCase]):
         return recipe.schedule_for(examples).end_step
 
     def train(
-        self, recipe: LocalFailureRecipe, cases: Sequence[LesionCase], folder: Path, device: torch.device, tell: Tell
+        self,
+        recipe: LocalFailureRecipe,
+        cases: Sequence[LesionCase],
+        folder: Path,
+        device: torch.device,
+        tell: Tell,
+        team: Team = ALONE,
     ) -> Mapping[str, Tensor]:
         """Train one network and return the running average of its weights."""
-        return train_network(recipe, cases, folder, device, tell).average
+        return train_network(recipe, cases, folder, device, tell, team=team).average
 
     def judge(
         self,

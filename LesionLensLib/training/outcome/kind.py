@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from LesionLensLib.manifest import ManifestRow
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.outcome.baselines import Baseline
 from LesionLensLib.training.outcome.parts import Part
 from LesionLensLib.training.outcome.predictions import PREDICTIONS_FILE, Prediction
 from LesionLensLib.training.outcome.tables import Figures, Scopes
 from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT, TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
+from LesionLensLib.training.team import ALONE, Team
 
 Tell = Callable[[int, str], None]
 PartPredictions = Callable[[Part], tuple[Prediction, ...]]
@@ -52,8 +54,10 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
         """Return what the cases in memory depend on: rows of the same recipe box share them."""
 
     @abstractmethod
-    def read_cases(self, recipe: RecipeT, rows: Sequence[ManifestRow]) -> dict[str, CaseT]:
-        """Read all cases, by name."""
+    def read_cases(
+        self, recipe: RecipeT, rows: Sequence[ManifestRow], cache: CaseCache = NO_CACHE, team: Team = ALONE
+    ) -> dict[str, CaseT]:
+        """Read all cases, by name; each process of `team` begins elsewhere, and finds the others' cases in `cache`."""
 
     @abstractmethod
     def make_network(self, recipe: RecipeT) -> nn.Module:
@@ -61,9 +65,18 @@ class ModelKind(ABC, Generic[RecipeT, CaseT]):
 
     @abstractmethod
     def train(
-        self, recipe: RecipeT, cases: Sequence[CaseT], folder: Path, device: torch.device, tell: Tell
+        self,
+        recipe: RecipeT,
+        cases: Sequence[CaseT],
+        folder: Path,
+        device: torch.device,
+        tell: Tell,
+        team: Team = ALONE,
     ) -> Mapping[str, Tensor]:
-        """Train one network on `cases`, resumably in `folder`, and return the weights to keep."""
+        """Train one network on `cases`, resumably in `folder`, and return the weights to keep.
+
+        The processes of `team` share its batches.
+        """
 
     @abstractmethod
     def steps(self, recipe: RecipeT, examples: int) -> int:

@@ -14,6 +14,7 @@ from LesionLensLib.training.outcome.kind import ModelKind
 from LesionLensLib.training.outcome.parts import Part
 from LesionLensLib.training.outcome.predictions import BESIDE_FILE, PREDICTIONS_FILE, write_predictions
 from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT, TrainedRow
+from LesionLensLib.training.team import ALONE, Team
 
 # The seeds of the networks of one part lie this far apart.
 _NEXT_MEMBER = 1000
@@ -24,11 +25,13 @@ Tell = Callable[[str, int], None]
 class RowTraining(TrainedRow[RecipeT, CaseT]):
     """A row in training: what it leaves behind, and the `kind` of its model.
 
-    `tell(text, steps)` hears how it goes and how many steps of the part are done.
+    `tell(text, steps)` hears how it goes and how many steps of the part are done. The processes of `team` share every
+    batch, and all call `run`; the first one writes.
     """
 
     kind: ModelKind[RecipeT, CaseT]
     tell: Tell
+    team: Team = ALONE
 
     def is_done(self, part: Part) -> bool:
         """Whether the part was trained and judged before."""
@@ -36,16 +39,18 @@ class RowTraining(TrainedRow[RecipeT, CaseT]):
 
     def run(self, part: Part) -> None:
         """Train the networks of a part and write what they say about its held-out cases; nothing where it is done."""
-        if self.is_done(part):
+        if self.team.decide(lambda: self.is_done(part)):
             return
         learned = [self.cases[name] for name in part.train]
         for member in range(self.recipe.members):
             self._train_member(part, member, learned)
-        networks = self.networks(part)
-        if part.beside:
-            self._judge(networks, part, part.beside, BESIDE_FILE)
-        # The held-out cases last: their file says that the part is done.
-        self._judge(networks, part, part.test, PREDICTIONS_FILE)
+        if self.team.is_first:
+            networks = self.networks(part)
+            if part.beside:
+                self._judge(networks, part, part.beside, BESIDE_FILE)
+            # The held-out cases last: their file says that the part is done.
+            self._judge(networks, part, part.test, PREDICTIONS_FILE)
+        self.team.wait()
 
     def weights(self, part: Part) -> list[dict[str, Tensor]]:
         """Return the weights of the networks of a finished part."""
@@ -70,18 +75,20 @@ class RowTraining(TrainedRow[RecipeT, CaseT]):
 
     def _train_member(self, part: Part, member: int, learned: Sequence[CaseT]) -> None:
         path, work = self._file(part, member), self.folder / part.name / f"member-{member}"
-        if not path.exists():
+        if not self.team.decide(path.exists):
             recipe = replace(self.recipe, seed=self.recipe.seed + _NEXT_MEMBER * member)
             before = member * self.kind.steps(recipe, len(learned))
 
             def tell(step: int, text: str) -> None:
                 self.tell(f"{part.name}, {text}", before + step)
 
-            weights = self.kind.train(recipe, learned, work, self.device, tell)
-            unfinished = path.with_suffix(".part")
-            save_file({name: value.contiguous() for name, value in weights.items()}, unfinished)
-            unfinished.replace(path)
-        (work / CHECKPOINT_FILE).unlink(missing_ok=True)
+            weights = self.kind.train(recipe, learned, work, self.device, tell, self.team)
+            if self.team.is_first:
+                unfinished = path.with_suffix(".part")
+                save_file({name: value.contiguous() for name, value in weights.items()}, unfinished)
+                unfinished.replace(path)
+        if self.team.is_first:
+            (work / CHECKPOINT_FILE).unlink(missing_ok=True)
 
     def _file(self, part: Part, member: int) -> Path:
         return self.folder / part.name / f"member-{member}.safetensors"

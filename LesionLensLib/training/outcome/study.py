@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -15,8 +16,10 @@ from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.inference.device import choose_device
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.progress import Progress
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache
 from LesionLensLib.training.curves import CURVES_FILE, draw_curves
 from LesionLensLib.training.export import write_report
+from LesionLensLib.training.gear import check_batch
 from LesionLensLib.training.outcome.baselines import train_baseline
 from LesionLensLib.training.outcome.calibration_report import write_calibration_report
 from LesionLensLib.training.outcome.card_page import write_card_page
@@ -36,6 +39,8 @@ from LesionLensLib.training.outcome.row import RowTraining
 from LesionLensLib.training.outcome.tables import Scopes, write_metrics
 from LesionLensLib.training.outcome.trained_row import CaseT, RecipeT
 from LesionLensLib.training.outcome_folds import FoldPlan
+from LesionLensLib.training.precision import tell_of_precision
+from LesionLensLib.training.team import ALONE, Team
 
 ROWS_FOLDER = "rows"
 PLAN_FILE = "study.json"
@@ -54,6 +59,7 @@ class Study(Generic[RecipeT, CaseT]):
     device: torch.device
     progress: Progress
     parts: tuple[Part, ...]
+    helpers: Helpers = field(default_factory=lambda: Helpers())
     _cases: dict[Hashable, _Cases[CaseT]] = field(default_factory=dict)
     _done: float = 0.0
 
@@ -61,22 +67,36 @@ class Study(Generic[RecipeT, CaseT]):
         """Train the chosen parts of the chosen rows; raises `UserError` for a name that is not known."""
         rows = self._chosen_rows(row_names)
         parts = choose_parts(self.parts, part_names)
-        share = 1.0 / max(1, len(rows) * len(parts))
+        with self.helpers.parts.all_or_none():
+            self._run_rows(rows, parts, bool(part_names))
+        team = self.helpers.team
+        chosen = team.decide(self.chosen)
+        if chosen in rows and not part_names and not team.decide(lambda: self.finished(str(chosen))):
+            with self.helpers.parts.all_or_none():
+                for number, part in enumerate(self.parts):
+                    if self.helpers.parts.deals_me(number):
+                        self.training(str(chosen)).run(part)
+
+    def _run_rows(self, rows: Sequence[str], parts: Sequence[Part], by_name: bool) -> None:
+        """Train the parts of each row that are this process's, those asked for `by_name` in any case."""
+        share, number, helpers = 1.0 / max(1, len(rows) * len(parts)), 0, self.helpers
         for name in rows:
             if name in self.recipe.baselines:
-                self._run_baseline(name, parts)
+                if helpers.team.is_first:
+                    self._run_baseline(name, parts)
                 self._done += share * len(parts)
                 continue
             training = self.training(name, share)
+            tell_of_precision(training.recipe.precision, self.device, self.progress)
             for part in parts:
-                # A final model is of use only where it is shipped, unless it is asked for by name.
-                if part.test or part_names or name == self.chosen():
-                    training.run(part)
+                # A final model is of use only where it is shipped, unless it is asked for by name; which row that is,
+                # processes with parts of their own know when all are done.
+                known = helpers.parts.size == 1 and not (part.test or by_name)
+                if part.test or by_name or (known and name == helpers.batches.decide(self.chosen)):
+                    if helpers.parts.deals_me(number):
+                        training.run(part)
+                    number += 1
                 self._done += share
-        chosen = self.chosen()
-        if chosen in rows and not part_names and not self.finished(str(chosen)):
-            for part in self.parts:
-                self.training(str(chosen)).run(part)
 
     def _run_baseline(self, name: str, parts: Sequence[Part]) -> None:
         self.progress.update("train", self._done, name)
@@ -92,13 +112,15 @@ class Study(Generic[RecipeT, CaseT]):
         recipe = self.recipe.row(name)
         folder = self.row_folder(name)
         # The card is what people read, no setting of the training: other words are no other training.
-        _keep_unchanged(folder / RECIPE_FILE, recipe.to_dict(), f"row {name}", aside="card")
+        defaults = type(recipe)().to_dict()
+        _keep_unchanged(folder / RECIPE_FILE, recipe.to_dict(), f"row {name}", aside="card", defaults=defaults)
         steps = self.kind.steps(recipe, len(self.parts[0].train)) * recipe.members
 
         def tell(text: str, step: int) -> None:
             self.progress.update("train", min(0.99, self._done + share * step / max(1, steps)), f"{name}: {text}")
 
-        return RowTraining(recipe, folder, self._cases_for(recipe), self.device, self.kind, tell)
+        team = self.helpers.batches
+        return RowTraining(recipe, folder, self._cases_for(recipe), self.device, self.kind, tell, team)
 
     def row_folder(self, name: str) -> Path:
         """Where everything of one row lies."""
@@ -139,13 +161,32 @@ class Study(Generic[RecipeT, CaseT]):
 
         def read() -> dict[str, CaseT]:
             self.progress.update("data", self._done, f"reading {len(self.rows)} cases")
-            return self.kind.read_cases(recipe, self.rows)
+            return self.kind.read_cases(recipe, self.rows, self.helpers.cache, self.helpers.team)
 
         key = self.kind.box(recipe)
         if key not in self._cases:
             self._cases.clear()  # rows of other boxes come later; two sets at 1 mm would not fit a desk's memory
             self._cases[key] = _Cases(self.rows, read)
         return self._cases[key]
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """The processes that do a study and where they keep its cases: they share parts, or each batch of every part."""
+
+    team: Team = ALONE
+    share_batches: bool = False
+    cache: CaseCache = NO_CACHE
+
+    @property
+    def parts(self) -> Team:
+        """The team to which whole parts are dealt."""
+        return ALONE if self.share_batches else self.team
+
+    @property
+    def batches(self) -> Team:
+        """The team that shares the batches of a part."""
+        return self.team if self.share_batches else ALONE
 
 
 class _Cases(Mapping[str, CaseT]):
@@ -176,6 +217,7 @@ def open_study(
     folder: Path,
     device: str,
     progress: Progress,
+    helpers: Helpers | None = None,
 ) -> Study[RecipeT, CaseT]:
     """Return the study in `folder`, begun now or before.
 
@@ -185,9 +227,14 @@ def open_study(
     tell_left_out(rows, labelled, progress)
     plan, parts = kind.plan(recipe, labelled)
     cases = [{"case": row.case, "patient": row.patient, "label": row.label, "split": row.split} for row in labelled]
-    _keep_unchanged(folder / PLAN_FILE, {"cases": cases, "plan": plan.to_dict() if plan else None}, "study")
+    helpers = helpers or Helpers()
+    with helpers.team.all_or_none():
+        for row in map(recipe.row, recipe.row_names()):
+            check_batch(row.batch, row.accumulate, helpers.batches)
+        if helpers.team.is_first:
+            _keep_unchanged(folder / PLAN_FILE, {"cases": cases, "plan": plan.to_dict() if plan else None}, "study")
     chosen = torch.device(choose_device(device).device)
-    return Study(kind, recipe, labelled, plan, folder, chosen, progress, parts)
+    return Study(kind, recipe, labelled, plan, folder, chosen, progress, parts, helpers)
 
 
 def run_study(
@@ -199,15 +246,19 @@ def run_study(
     progress: Progress,
     row_names: Sequence[str] = (),
     part_names: Sequence[str] = (),
+    helpers: Helpers | None = None,
 ) -> dict[str, Any]:
     """Train what is still missing of the chosen rows and parts, then write tables, report and, if complete, the model.
 
     In `folder`: the predictions of the chosen row by scope, `metrics.csv` and `all-predictions.csv` with all rows,
     `training-report.json`, `loss.png`, `reliability.png`, `weights.safetensors`, `card.json`, and `rows/` with
-    everything of every row.
+    everything of every row. Of several processes, `helpers`, the first one alone writes what stands in `folder` itself
+    and returns the report.
     """
-    study = open_study(kind, recipe, rows, folder, device, progress)
+    study = open_study(kind, recipe, rows, folder, device, progress, helpers)
     study.run(row_names, part_names)
+    if not study.helpers.team.is_first:
+        return {}
     said = study.predictions()
     chosen = study.chosen()
     write_all_predictions(said, folder / ALL_FILE)
@@ -232,6 +283,7 @@ def run_study(
         "calibration": calibration,
         "model": model,
         "torch": torch.__version__,
+        "processes": study.helpers.team.size,
     }
     write_report(report, folder)
     if chosen is not None and study.finished(chosen):
@@ -242,14 +294,17 @@ def run_study(
     return report
 
 
-def _keep_unchanged(path: Path, record: dict[str, Any], what: str, aside: str = "") -> None:
+def _keep_unchanged(
+    path: Path, record: dict[str, Any], what: str, aside: str = "", defaults: Mapping[str, Any] | None = None
+) -> None:
     """Write `record`, or raise `UserError` where another one was written before: results would be mixed.
 
-    The field `aside` may differ.
+    The field `aside` may differ. A field that an earlier version did not write had the value in `defaults`.
     """
     text = json.dumps(record, indent=2) + "\n"
     if path.exists():
-        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
+        now = json.loads(text)
+        before = json.loads(json.dumps(defaults or {})) | json.loads(path.read_text(encoding="utf-8"))
         if {**before, aside: None} != {**now, aside: None}:
             raise UserError(
                 f"The output folder holds a training of the {what} with other cases or settings.",
@@ -257,6 +312,6 @@ def _keep_unchanged(path: Path, record: dict[str, Any], what: str, aside: str = 
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

@@ -18,7 +18,7 @@ class StudyRecipe:
     """One network, or a table of networks trained on the same folds.
 
     `rows` are named changes of the settings; the one called `shipped` becomes the model, with the networks of the folds
-    where `ship_folds`. `precision` is one of `PRECISIONS`; `accumulate` passes share the batch of a step, so that it
+    where `ship_folds`. `precision` is one of `PRECISIONS`; `accumulate` passes share the `batch` of a step, so that it
     needs less memory. `members` networks of different seeds are averaged. `baselines` are rows without a network;
     `bootstrap` is how many draws stand behind an interval. `card` is what the model card says beyond what the training
     knows. A class names in `NESTED` its settings that are objects, a row changes only what it names of them.
@@ -27,6 +27,7 @@ class StudyRecipe:
     NESTED: ClassVar[Mapping[str, type[Any]]] = {}
 
     precision: str = "fp32"
+    batch: int = 1
     accumulate: int = 1
     folds: int = FOLDS
     members: int = 1

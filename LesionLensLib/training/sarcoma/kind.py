@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.outcome.case_description import CaseDescription
+from LesionLensLib.training.case_cache import NO_CACHE, CaseCache, from_my_place
 from LesionLensLib.training.outcome.baselines import Baseline
 from LesionLensLib.training.outcome.export import export_row
 from LesionLensLib.training.outcome.kind import ModelKind, PartPredictions, Tell
@@ -22,11 +23,13 @@ from LesionLensLib.training.outcome.tables import Scopes
 from LesionLensLib.training.outcome.trained_row import TrainedRow
 from LesionLensLib.training.outcome_folds import FoldPlan
 from LesionLensLib.training.sarcoma.baselines import make_baseline
-from LesionLensLib.training.sarcoma.cases import REFERENCE, OutcomeCase, read_case
+from LesionLensLib.training.sarcoma.cached import cached_case
+from LesionLensLib.training.sarcoma.cases import REFERENCE, OutcomeCase
 from LesionLensLib.training.sarcoma.export import outcome_card
 from LesionLensLib.training.sarcoma.prediction import describe_training_case, predict_case, tumour_dice
 from LesionLensLib.training.sarcoma.recipe import OutcomeRecipe
 from LesionLensLib.training.sarcoma.trainer import make_network, train_network
+from LesionLensLib.training.team import ALONE, Team
 
 CROSS_VALIDATION = "cross-validation"
 PUBLIC_TEST = "public-test"
@@ -61,9 +64,13 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
         """Return channels, field of view and margin in voxels."""
         return recipe.roles, recipe.field_of_view, _margin(recipe)
 
-    def read_cases(self, recipe: OutcomeRecipe, rows: Sequence[ManifestRow]) -> dict[str, OutcomeCase]:
+    def read_cases(
+        self, recipe: OutcomeRecipe, rows: Sequence[ManifestRow], cache: CaseCache = NO_CACHE, team: Team = ALONE
+    ) -> dict[str, OutcomeCase]:
         """Read all cases with room for the augmentation, by name."""
-        return {row.case: read_case(row, recipe.roles, recipe.field_of_view, _margin(recipe)) for row in rows}
+        view, margin = recipe.field_of_view, _margin(recipe)
+        read = {row.case: cached_case(row, recipe.roles, view, margin, cache) for row in from_my_place(rows, team)}
+        return {row.case: read[row.case] for row in rows}
 
     def make_network(self, recipe: OutcomeRecipe) -> nn.Module:
         """Return the untrained network."""
@@ -74,10 +81,16 @@ class SarcomaKind(ModelKind[OutcomeRecipe, OutcomeCase]):
         return recipe.steps
 
     def train(
-        self, recipe: OutcomeRecipe, cases: Sequence[OutcomeCase], folder: Path, device: torch.device, tell: Tell
+        self,
+        recipe: OutcomeRecipe,
+        cases: Sequence[OutcomeCase],
+        folder: Path,
+        device: torch.device,
+        tell: Tell,
+        team: Team = ALONE,
     ) -> Mapping[str, Tensor]:
         """Train one network and return the running average of its weights."""
-        return train_network(recipe, cases, folder, device, tell).average
+        return train_network(recipe, cases, folder, device, tell, team=team).average
 
     def judge(
         self, networks: Sequence[nn.Module], cases: Sequence[OutcomeCase], recipe: OutcomeRecipe, device: torch.device

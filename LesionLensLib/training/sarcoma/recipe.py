@@ -44,7 +44,6 @@ class OutcomeRecipe(StudyRecipe):
     dice_weight: float = 0.0
     pretrain_steps: int = 0
     steps: int = 8000
-    batch: int = 1
     balanced: bool = False
     learning_rate: float = 1e-4
     weight_decay: float = 0.0

@@ -72,7 +72,8 @@ def train_network(
     """
     check_batch(recipe.batch, recipe.accumulate, team)
     state = make_state(recipe, device)
-    gear = Gear(state.network, device, recipe.precision, recipe.accumulate, team, unused=True)
+    unused = len({recipe.weight_at(step) for step in (0, recipe.steps - 1)} & {0.0, 1.0}) > 0
+    gear = Gear(state.network, device, recipe.precision, recipe.accumulate, team, unused)
     state.scaler = gear.scaler
     resume(state, folder, team)
     batches = _batches(cases, recipe, state.step, team)
