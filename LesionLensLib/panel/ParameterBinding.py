@@ -1,6 +1,7 @@
 """Binds the controls of the .ui file to a typed parameter node, and takes the binding back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -8,7 +9,6 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 PARAMETER_PROPERTY = "SlicerParameterName"
-KEPT = "lesionLensBoundParameterNodes"
 
 
 class ParameterBinding(VTKObservationMixin):
@@ -29,16 +29,18 @@ class ParameterBinding(VTKObservationMixin):
         self._onModified = onModified
         self._node: Any = None
         self._tag: Any = None
+        self._observers: list[int] = []
 
     def bind(self, typedNode: Any) -> None:
         """Let the controls show and change this typed parameter node, and no other; None only releases the last."""
         self.release()
         if typedNode is None:
             return
-        keep(typedNode)
         # Not `connectGui`: it returns no tag in many versions (Slicer pull request 8667), so it cannot be taken back
         # and every return to the panel would add another binding.
-        self._node, self._tag = typedNode, typedNode.connectParametersToGui(self._widgets)
+        self._node = typedNode
+        with recordingObservers(typedNode) as self._observers:
+            self._tag = typedNode.connectParametersToGui(self._widgets)
         self._rows.setParameterNode(typedNode.parameterNode)
         self.addObserver(typedNode, vtk.vtkCommand.ModifiedEvent, self._onModified)
         scene = slicer.mrmlScene
@@ -50,7 +52,9 @@ class ParameterBinding(VTKObservationMixin):
         self._rows.setParameterNode(None)
         if self._node is not None:
             self._node.disconnectGui(self._tag)
-            self._node = None
+            for tag in self._observers:
+                self._node.parameterNode.RemoveObserver(tag)
+            self._node, self._observers = None, []
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeAboutToBeRemoved(self, caller: Any, event: str, node: Any) -> None:
@@ -68,14 +72,22 @@ def boundWidgets(ui: Any) -> dict[str, Any]:
     return {name: widget for name, widget in named.items() if name}
 
 
-def keep(typedNode: Any) -> None:
-    """Keep a typed parameter node for as long as the application runs, reloads of the module included.
+@contextmanager
+def recordingObservers(typedNode: Any) -> Iterator[list[int]]:
+    """Give a list that receives the tag of every observer that the block adds by the typed parameter node.
 
-    Slicer leaves an observer of a bound one on its node for good. If Python collected the two, the node, which lives
-    on in the scene, would call freed memory at its next change.
+    Slicer's `connectParametersToGui` adds one that writes all widgets, and `disconnectGui` leaves it for good: after
+    two hundred returns to a panel every change would write them two hundred times. It also holds the typed node, so
+    that Python could collect the two while the node, which lives on in the scene, still calls them.
     """
-    if not hasattr(slicer.modules, KEPT):
-        setattr(slicer.modules, KEPT, [])
-    kept = getattr(slicer.modules, KEPT)
-    if not any(other is typedNode for other in kept):
-        kept.append(typedNode)
+    tags: list[int] = []
+
+    def add(event: Any, callback: Any, priority: float = 0.0) -> int:
+        tags.append(typedNode.parameterNode.AddObserver(event, callback, priority))
+        return tags[-1]
+
+    typedNode.AddObserver = add  # before the method of the class
+    try:
+        yield tags
+    finally:
+        del typedNode.AddObserver
