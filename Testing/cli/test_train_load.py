@@ -83,6 +83,13 @@ def test_train_leaves_a_model_of_loads_judged_on_a_patient_held_out_and_goes_on_
     assert main([*arguments, "--resume"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (model / "soils").rglob("*.npz")} == made
     assert (model / "weights.safetensors").read_bytes() == weights
+    damaged = next(iter(made))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 255
+    damaged.write_bytes(content)
+    assert main([*arguments, "--resume"]) == 0
+    assert damaged.read_bytes() != bytes(content), "made again"
+    assert (model / "weights.safetensors").read_bytes() == weights
 
 
 def test_a_recipe_of_loads_has_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,12 +63,12 @@ class LabelledBrains:
 
     def __init__(self, rows: Sequence[ManifestRow], cache: CaseCache = NO_CACHE) -> None:
         self.cache = cache
-        self._rows = [row for row in rows if row.has(*CHANNELS, "brain", "lesion") and row.split != "test"]
+        self.rows = [row for row in rows if row.has(*CHANNELS, "brain", "lesion") and row.split != "test"]
 
     @cached_property
     def by_case(self) -> dict[str, Brain]:
         """The brains by case, in the order of the manifest."""
-        return {row.case: cached_brain(row, self.cache) for row in self._rows}
+        return {row.case: cached_brain(row, self.cache) for row in self.rows}
 
 
 def lesion_source(labelled: Sequence[Brain], outlines: Sequence[ManifestRow]) -> LesionSource:

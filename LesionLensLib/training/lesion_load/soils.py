@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +21,7 @@ from LesionLensLib.inference.lesion_load import load_grid
 from LesionLensLib.manifest import ManifestRow
 from LesionLensLib.training.augmentation import TrainingVolume, change_grey_matter
 from LesionLensLib.training.brain import CHANNELS, GREY, BoolArray, FloatArray
+from LesionLensLib.training.case_cache import key_of
 from LesionLensLib.training.lesion_load.brains import (
     HealedBrain,
     LabelledBrains,
@@ -104,9 +107,8 @@ def _soils(
 ) -> list[LoadSoil]:
     """Return the soils of `taught`, each brain with random numbers of its own; what lies in `folder` is not redone.
 
-    The brains are dealt to the processes of `team`.
+    The brains are dealt to the processes of `team`. A file that cannot be read is made again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     source: list[LesionSource] = []
 
     def ready() -> LesionSource:
@@ -115,22 +117,41 @@ def _soils(
         return source[0]
 
     makers = list(_makers(taught, labelled, recipe, ready))
+    if not makers:
+        return []
+    folder = folder.with_name(f"{folder.name}-{_digest([*labelled.rows, *taught, *outlines])}")
+    folder.mkdir(parents=True, exist_ok=True)
+    ours: dict[str, list[LoadSoil]] = {}
     with team.all_or_none():
         for number, (name, make) in enumerate(makers):
-            done = folder / f"{name}.json"
-            if team.deals_me(number) and not done.exists():
-                tell(f"planting lesions into {name}")
-                made = list(make())
-                for soil in made:
-                    soil.save(folder / f"{soil.case}.npz")
-                part = done.with_suffix(".part")
-                part.write_text(json.dumps([soil.case for soil in made]), encoding="utf-8")
-                part.replace(done)
+            if team.deals_me(number):
+                ours[name] = _kept(folder, name) or []
+                if not ours[name]:
+                    tell(f"planting lesions into {name}")
+                    ours[name] = _keep(list(make()), folder, name)
     soils = []
     for name, _ in makers:
-        cases = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        soils += [LoadSoil.load(folder / f"{case}.npz") for case in cases]
+        soils += ours.get(name) or _kept(folder, name) or []
     return soils
+
+
+def _keep(soils: list[LoadSoil], folder: Path, name: str) -> list[LoadSoil]:
+    """Write the soils of a brain, their list last, and return them as they are read again."""
+    for soil in soils:
+        soil.save(folder / f"{soil.case}.npz")
+    part = folder / f"{name}.part"
+    part.write_text(json.dumps([soil.case for soil in soils]), encoding="utf-8")
+    part.replace(folder / f"{name}.json")
+    return [LoadSoil.load(folder / f"{soil.case}.npz") for soil in soils]
+
+
+def _kept(folder: Path, name: str) -> list[LoadSoil] | None:
+    """Return the soils of a brain, None where they are not all there and whole."""
+    try:
+        cases = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return [LoadSoil.load(folder / f"{case}.npz") for case in cases]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _makers(
@@ -205,6 +226,12 @@ def _outlines(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
 
 def _rng(recipe: LoadRecipe, kind: int, number: int) -> np.random.Generator:
     return np.random.default_rng((recipe.seed, kind, number))
+
+
+def _digest(rows: Sequence[ManifestRow]) -> str:
+    """Return a name for the bytes of all files that are planted or planted in, and for what computes."""
+    keys = sorted({key_of("soil", row, tuple(row.files), {"case": row.case}) for row in rows})
+    return hashlib.sha256("".join(keys).encode()).hexdigest()[:12]
 
 
 def _key(recipe: LoadRecipe) -> str:
