@@ -527,6 +527,7 @@ set(LESIONLENS_RESOURCES
   Resources/Models/attention-resnet-brainmet/all-predictions.csv
   Resources/Models/attention-resnet-brainmet/card.json
   Resources/Models/attention-resnet-brainmet/cohort.json
+  Resources/Models/attention-resnet-brainmet/features.safetensors
   Resources/Models/attention-resnet-brainmet/loss.png
   Resources/Models/attention-resnet-brainmet/metrics.csv
   Resources/Models/attention-resnet-brainmet/pointing.md

@@ -52,8 +52,9 @@ def brain_chapter(models: Path, rocs: str, features: str) -> list[str]:
         "",
         f"![t-SNE of the network's features of simulated lesions]({features})",
         "",
-        "Features before the last layer of the shipped final network. **Left: lesions that it learned from; right: the "
-        "test, which it never saw.** Only the right one is evidence, and of simulated lesions.",
+        "Features before the last layer of the shipped final network. **Left: lesions that it learned from; right: "
+        "the test, which it never saw.** Only the right one is evidence, and of simulated lesions. In both, failures "
+        "gather at one end, without a gap.",
         "",
     ]
 

@@ -97,7 +97,7 @@ def _sarcoma_curves(folder: Path) -> dict[str, Curves]:
     simple = {"suvmax": "SUVmax*"}
     return {
         f"lung metastasis, {len(said['suvmax'][scope])} patients: {title}": {n: said[r][scope] for r, n in rows.items()}
-        for title, rows in (("CHMFL and its parts", networks | simple), ("images and features", others | simple))
+        for title, rows in (("CHMFL and its parts", simple | networks), ("images and features", simple | others))
     }
 
 

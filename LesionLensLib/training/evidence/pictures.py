@@ -63,7 +63,7 @@ def draw_features(
     """
     from matplotlib.figure import Figure as Picture
 
-    picture = Picture(figsize=(13, 6.6), layout="constrained")
+    picture = Picture(figsize=(13, 7.2), layout="constrained")
     for axes, (title, table) in zip(np.atleast_1d(picture.subplots(1, len(panels))), panels.items(), strict=True):
         places = embed(standardized(table))
         networks = sorted({row.network for row in table.rows})
@@ -75,7 +75,8 @@ def draw_features(
                              alpha=0.75, linewidths=0, label=f"{label} ({sum(chosen)})")  # fmt: skip
         axes.set(xticks=[], yticks=[])
         axes.set_title(title, fontsize=11)
-        axes.legend(fontsize=8, ncols=1 if len(networks) == 1 else 2, loc="best", framealpha=0.6)
+        # Below, since the points leave no corner free.
+        axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False)
     if note:
         picture.suptitle(note, fontsize=11)
     picture.savefig(path, **_SAVED)
@@ -102,9 +103,12 @@ def embed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     try:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         message = "The feature plots need scikit-learn, which is not installed."
         raise EnvironmentFault(message, "Install it: pip install 'lesionlens[train]'.", str(error)) from error
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
-    places: NDArray[np.float64] = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(values)
+    # Sums of several threads come out in another order each time; on a busy machine they also wait for one another.
+    with threadpool_limits(1):
+        places: NDArray[np.float64] = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(values)
     return places

@@ -88,8 +88,8 @@ def sarcoma_chapter(models: Path, rocs: str, features: str) -> list[str]:
         "Pooled features of all levels, which enter the last layers. **Left: the final network on the patients it "
         "learned from, which is no evidence of anything. Right: each patient by the network of the fold that held "
         "him out**; six networks do not share their axes, so each one's features were first freed of their mean and "
-        "scale, and part of the disorder may come from that. The paper does not say whether the patients of its Fig. "
-        "7 were held out.",
+        "scale, and part of the disorder may come from that. In neither picture do the two outcomes lie apart. The "
+        "paper does not say whether the patients of its Fig. 7 were held out.",
         "",
     ]
 
