@@ -82,8 +82,9 @@ def test_the_surface_lies_around_the_lesion_in_the_colours_of_the_map(explained:
     assert arrays["rgb"].shape == (surface.GetNumberOfPoints(), 3)
 
 
-def test_what_is_explained_is_the_prediction(predict_files: PredictFiles, tmp_path: Path) -> None:
-    """Without mirrored copies, over which a prediction averages as well, the two are the same number."""
+def test_what_is_explained_is_the_prediction(predict_files: PredictFiles, explained: Path, tmp_path: Path) -> None:
+    """Without mirrored copies, over which a prediction averages as well, the two are one number; else it is said."""
+    assert "mirrored copies" in result_of(explained)["text"]
     card = json.loads((predict_files.model / "card.json").read_text())
     single = changed_model(predict_files.model, tmp_path / "single", ensemble={**card["ensemble"], "views": 1})
     call = replace(predict_files.call("predicted"), model=single)
@@ -91,6 +92,7 @@ def test_what_is_explained_is_the_prediction(predict_files: PredictFiles, tmp_pa
     other = replace(call, output=predict_files.folder / "explained-single")
     assert main(explain(other, "--size-mm=24", "--surface=none", "--no-checks")) == 0
     assert result_of(other.output)["probability"] == pytest.approx(result_of(call.output)["probability"], abs=1e-5)
+    assert "mirrored copies" not in result_of(other.output)["text"]
     assert not (other.output / "surface.vtp").exists()
     assert "map-not-checked" in {finding["code"] for finding in report_of(other.output)["findings"]}
     assert "not checked" in result_of(other.output)["validity"]["text"]

@@ -27,6 +27,8 @@ from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.outcome.calibration import Calibration
 
+MIRRORED = "Asked without the mirrored copies that a prediction averages over, so the two can differ a little."
+
 
 def check_outcome_explanation(job: ExplainJob, card: ModelCard) -> None:
     """Raise `UserError` for what could not be explained, before anything is read."""
@@ -70,7 +72,10 @@ def begin_outcome(job: ExplainJob, card: ModelCard, clock: PhaseClock) -> Begun:
         "center_ras": [round(float(part), 3) for part in targets[0].center_ras],
     }
     name = f"probability of {outcome.event}"
-    return Begun(run, job, case, question, targets[0].mask, case.brain_mask, name, "probability", findings, told)
+    return Begun(
+        run, job, case, question, targets[0].mask, case.brain_mask, name, "probability", findings, told,
+        answer_text=MIRRORED if run.networks.views > 1 else "",
+    )  # fmt: skip
 
 
 def _networks(run: OutcomeRun) -> tuple[torch.nn.Module, ...]:
