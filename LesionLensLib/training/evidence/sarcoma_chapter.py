@@ -100,7 +100,7 @@ def _findings(figures: Figures) -> list[str]:
     beats = difference["low"] > 0
     verdict = "beats" if beats else "does not beat"
     better = sorted(n for n, row in figures.items() if n != YARDSTICK and row[FOLDS]["auc_minus_suvmax"]["low"] > 0)
-    count = people(ours["auc"], ours["sensitivity"]["cases"])
+    count = f"{ours['auc']['patients']} patients, {ours['sensitivity']['cases']} with the event"
     public = figures["chmfl"]["public-test"]["auc"]
     return [
         f"**What came out.** CHMFL has an AUC of {figure(ours['auc'])} for lung metastasis ({count}; the paper: 0.873 "
@@ -108,7 +108,7 @@ def _findings(figures: Figures) -> list[str]:
         f"{figure(simple['auc'])} on the same patients: the difference is {figure(difference)}. "
         + (f"Rows that beat it: {', '.join(better)}." if better else "No other row beats it either.")
         + f" The fixed public test, judged by a network that learned from the other patients: AUC {figure(public)} "
-        f"({people(public)}).",
+        f"({public['patients']} patients).",
     ]
 
 
