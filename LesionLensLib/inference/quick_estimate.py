@@ -17,6 +17,8 @@ from LesionLensLib.model_card import CARD_FILE, ModelCard
 
 TOTAL = "total"
 FROM_SIMULATED = "learned from simulated lesions"
+FAR_IN_ERRORS = 2.0
+FAR_APART = "They are further apart than usual: compare the outlined lesions with the images before using either."
 _DIGITS = 3
 
 
@@ -44,7 +46,12 @@ class QuickEstimate:
         """Return one sentence for people."""
         name = f"Quick estimate, {self.note}" if self.note else "Quick estimate"
         error = "" if self.error_ml is None else f", usual error {self.error_ml:.1f} ml"
-        return f"{name}: {_in_words(self.loads)}{error}; measured {_in_words(measured)}."
+        text = f"{name}: {_in_words(self.loads)}{error}; measured {_in_words(measured)}."
+        return f"{text} {FAR_APART}" if self._is_far_from(measured) else text
+
+    def _is_far_from(self, measured: SideLoads) -> bool:
+        away_ml = abs(self.loads.total_ml - measured.total_ml)
+        return self.error_ml is not None and away_ml > FAR_IN_ERRORS * self.error_ml
 
 
 def quick_estimate(case: Case, brain: Volume) -> tuple[QuickEstimate | None, tuple[Finding, ...]]:

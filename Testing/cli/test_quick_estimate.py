@@ -50,7 +50,8 @@ def test_the_estimate_stands_beside_the_measured_sides_with_its_error_and_where_
     total = report["result"]["lesion_volume_ml"]
     expected = (
         "Quick estimate, learned from simulated lesions: 4.9 ml (left 3.3, right 1.6), usual error 2.0 ml; "
-        f"measured {total:.1f} ml (left {sides['left_ml']:.1f}, right {sides['right_ml']:.1f})."
+        f"measured {total:.1f} ml (left {sides['left_ml']:.1f}, right {sides['right_ml']:.1f}). "
+        "They are further apart than usual: compare the outlined lesions with the images before using either."
     )
     assert estimate["text"] == expected
     assert f"quick estimate         {expected}" in capsys.readouterr().out
