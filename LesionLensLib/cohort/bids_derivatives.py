@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import LesionLensLib
-from LesionLensLib.cohort.bids_names import place_cases
+from LesionLensLib.cohort.bids_names import DESCRIPTION_FILE, TOOL, is_our_dataset, place_cases
 from LesionLensLib.cohort.fields import columns_of, scalar_fields
 from LesionLensLib.cohort.record import read_whole_report
 from LesionLensLib.errors import UserError
@@ -34,8 +34,6 @@ from LesionLensLib.manifest import ManifestRow, read_manifest
 from LesionLensLib.results import speaking_of_disk
 
 BIDS_VERSION = "1.10.0"
-DESCRIPTION_FILE = "dataset_description.json"
-_TOOL = "LesionLens"
 # Result file -> ending of the BIDS name, and what the image is.
 _IMAGES = {
     "segmentation.seg.nrrd": ("desc-lesion_dseg", "Lesions that the model found; the numbers are in the table beside."),
@@ -173,15 +171,15 @@ def _write_numbers(cases: Sequence[_Case], root: Path) -> None:
 
 def _write_about(cases: Sequence[_Case], left_out: Sequence[tuple[str, str]], root: Path) -> None:
     models = {(str(case.report["model"]["id"]), str(case.report["model"]["version"])): case.report for case in cases}
-    by = [{"Name": _TOOL, "Version": LesionLensLib.__version__}]
+    by = [{"Name": TOOL, "Version": LesionLensLib.__version__}]
     for (name, version), report in models.items():
         told = f"Model; SHA-256 of its weights {report['model']['sha256']}; evidence: {report['model']['evidence']}"
         by.append({"Name": name, "Version": version, "Description": told})
-    about = {"Name": f"{_TOOL} results", "BIDSVersion": BIDS_VERSION, "DatasetType": "derivative", "GeneratedBy": by}
+    about = {"Name": f"{TOOL} results", "BIDSVersion": BIDS_VERSION, "DatasetType": "derivative", "GeneratedBy": by}
     _write_json(root / DESCRIPTION_FILE, about)
     (root / ".bidsignore").write_text(_IGNORED, encoding="utf-8")
     lines = [
-        f"# {_TOOL} results",
+        f"# {TOOL} results",
         "",
         f"Results of {len(cases)} cases by {', '.join(name for name, _ in models)}.",
         "For research, not a medical device.",
@@ -197,9 +195,9 @@ def _write_about(cases: Sequence[_Case], left_out: Sequence[tuple[str, str]], ro
 def check_destination(destination: Path) -> None:
     """Raise `UserError` where the data set would take the place of something that is not LesionLens's own."""
     target = Path(os.path.realpath(destination))
-    if target.exists() and not _is_ours(target) and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and not is_our_dataset(target) and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
-            f"The folder {target.name} exists and is no data set of {_TOOL}, so it is not replaced.",
+            f"The folder {target.name} exists and is no data set of {TOOL}, so it is not replaced.",
             "Name another folder.",
         )
 
@@ -227,14 +225,6 @@ def _appearing_whole(destination: Path) -> Iterator[Path]:
                 work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    try:
-        about = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        return bool(about["GeneratedBy"][0]["Name"] == _TOOL)
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        return False
 
 
 def _write_json(path: Path, record: Mapping[str, Any]) -> None:

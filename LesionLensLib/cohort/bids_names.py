@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from LesionLensLib.manifest import ManifestRow
+
+DESCRIPTION_FILE = "dataset_description.json"
+TOOL = "LesionLens"
 
 
 def place_cases(rows: Sequence[ManifestRow]) -> dict[str, tuple[str, str]]:
@@ -38,3 +43,12 @@ def distinct_labels(names: Iterable[str], prefix: str = "") -> dict[str, str]:
         taken.add(label.lower())
         labels[name] = label
     return labels
+
+
+def is_our_dataset(folder: Path) -> bool:
+    """Return whether a folder is a data set of derivatives that LesionLens wrote."""
+    try:
+        about = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        return bool(about["GeneratedBy"][0]["Name"] == TOOL)
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return False

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from LesionLensLib.cohort.bids_names import is_our_dataset
 from LesionLensLib.cohort.importers.found import Found, FoundCase, ImportOptions, Made, Unusable, collect
 from LesionLensLib.cohort.importers.made import LabelMask
 from LesionLensLib.cohort.importers.table_file import read_table
@@ -33,10 +34,14 @@ def find(tree: Tree, options: ImportOptions) -> Found:
     """Return the sessions; the label is the column of `participants.tsv` that is asked for.
 
     `lesion` is the mask whose entities `label` or `desc` say lesion or tumour, of the whole of it or the labels asked
-    for. Masks in another space than the subject's own are left aside. Raises `UserError` for a column not there.
+    for. Masks in another space than the subject's own are left aside, as are what LesionLens found itself and other
+    data sets below this one, such as `sourcedata`. Raises `UserError` for a column not there.
     """
     sessions: dict[tuple[str, str], list[str]] = {}
+    ours = _made_here(tree)
     for match in tree.matches(_FILE):
+        if not match[0].startswith(("sub-", "derivatives/")) or match[0].startswith(ours):
+            continue
         sessions.setdefault((match[1], match[2] or ""), []).append(match[0])
     labels, remarks = _labels(tree, options), []
     makers = []
@@ -84,10 +89,17 @@ def _only(role: str, files: Sequence[str]) -> str:
     """Return the only file, or of several runs the first; raises `Unusable` for files that differ in more."""
     if len(files) == 1:
         return files[0]
-    without_run = {re.sub(r"_run-\d+", "", PurePosixPath(file).name) for file in files}
-    if len(without_run) == 1:
+    if len({re.sub(r"_run-\d+", "", file) for file in files}) == 1:
         return sorted(files)[0]
-    raise Unusable(f"several files may be the {role}: {', '.join(PurePosixPath(file).name for file in sorted(files))}")
+    names = {PurePosixPath(file).name for file in files}
+    told = sorted(files) if len(names) < len(files) else sorted(names)
+    raise Unusable(f"several files may be the {role}: {', '.join(told)}")
+
+
+def _made_here(tree: Tree) -> tuple[str, ...]:
+    """Return the folders of derivatives that LesionLens wrote: its answers must not become the truth."""
+    tables = [match[0] for match in tree.matches(r"derivatives/.*dataset_description\.json")]
+    return tuple(f"{PurePosixPath(table).parent}/" for table in tables if is_our_dataset(tree.path(table).parent))
 
 
 def _is_lesion(file: str) -> bool:
