@@ -39,12 +39,13 @@ def read_manifest(path: Path, missing_files: bool = False) -> tuple[ManifestRow,
     try:
         # Spreadsheets begin a table with a mark that would become part of its first column's name.
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, delimiter=delimiter_of(file.readline()))
+            file.seek(0)
             columns = reader.fieldnames or []
             records = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         message = f"The manifest {path.name} cannot be read."
-        raise UserError(message, "Give a CSV table of cases.", str(error)) from error
+        raise UserError(message, "Give a table of cases as CSV in UTF-8.", str(error)) from error
     if not {"case", "patient"} <= set(columns):
         raise UserError(f"The manifest {path.name} lacks the columns case and patient.", "Add them to its first line.")
     rows = tuple(_row(record, path.parent, missing_files) for record in records)
@@ -52,6 +53,11 @@ def read_manifest(path: Path, missing_files: bool = False) -> tuple[ManifestRow,
         if not name or count > 1:
             raise UserError(f"The manifest has the case {name!r} empty or twice.", "Give every line its own case name.")
     return rows
+
+
+def delimiter_of(header: str) -> str:
+    """Return what parts the columns of a table by its first line: spreadsheets write semicolons where 0,5 is a half."""
+    return max(",", ";", "\t", key=header.count)
 
 
 def _row(record: dict[str, str | None], folder: Path, missing_files: bool) -> ManifestRow:

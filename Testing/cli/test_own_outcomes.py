@@ -101,7 +101,7 @@ def test_labels_are_divided_by_patient_after_the_outcomes_are_known(data_set: Pa
         ("case,lesion,label\nA,1,2\n", "has the outcome '2' for A_lesion1", "Write 1 where"),
         ("case,lesion,label\nA,1,1\nA,1,0\n", "has A_lesion1 twice", "one line"),
         ("case,lesion,label\nA,left,1\n", "is 'left', not a number from 1", "--each-lesion lists"),
-        ("case;label\nA;1\n", "has no column case", "parted by commas"),
+        ("case label\nA 1\n", "has no column case", "It has: case label."),
         ("case,failure\nA,1\n", "has no column label", "It has: case, failure."),
         ("case,label\n", "has no line", "Give a line"),
         ("case,label\nA,1\n", "names no case of the data set. It names A, the data set has BraTS", "as the manifest"),

@@ -7,6 +7,7 @@ Layout: `training/training01/{orig,preprocessed,masks}/training01_01_{flair,mpra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -25,19 +26,31 @@ def fits(tree: Tree) -> bool:
 
 
 def find(tree: Tree, options: ImportOptions) -> Found:
-    """Return the scans, preprocessed where they are; `lesion` is the first rater's, `lesion_rater2` the second's."""
+    """Return the scans, preprocessed where they are; `lesion` is the first rater's, `lesion_rater2` the second's.
+
+    The masks lie in the space of the preprocessed images, so the original ones alone come without.
+    """
     scans: dict[tuple[str, str], dict[str, str]] = {}
-    for match in sorted(tree.matches(_FILE), key=lambda match: match[5] is not None):
-        scans.setdefault((match[1], match[3]), {})[match[4].lower()] = match[0]
+    for match in tree.matches(_FILE):
+        scans.setdefault((match[1].lower(), match[3]), {})[match[4].lower() + (match[5] or "").lower()] = match[0]
     makers = [(f"{patient}_{scan}", partial(_case, tree, patient, scan, f)) for (patient, scan), f in scans.items()]
-    return collect(makers, ["lesion is the mask of the first rater, lesion_rater2 that of the second."])
+    remarks = ["lesion is the mask of the first rater, lesion_rater2 that of the second."]
+    if any(not _preprocessed(files) for files in scans.values()):
+        remarks.append("Scans without preprocessed images have no lesion: the masks lie in the space of those.")
+    return collect(makers, remarks)
 
 
-def _case(tree: Tree, patient: str, scan: str, files: dict[str, str]) -> FoundCase:
-    paths: dict[str, Path | Made] = {role: tree.path(files[name]) for name, role in _ROLES.items() if name in files}
-    if not paths:
+def _preprocessed(files: Mapping[str, str]) -> bool:
+    return any(f"{name}_pp" in files for name in _ROLES)
+
+
+def _case(tree: Tree, patient: str, scan: str, files: Mapping[str, str]) -> FoundCase:
+    ending = "_pp" if _preprocessed(files) else ""
+    images = {role: files[name + ending] for name, role in _ROLES.items() if name + ending in files}
+    if not images:
         raise Unusable("there are masks and no image")
+    paths: dict[str, Path | Made] = {role: tree.path(file) for role, file in images.items()}
     for name, role in _MASKS.items():
-        if name in files:
+        if name in files and ending:
             paths[role] = LabelMask(tree.path(files[name]))
     return FoundCase(f"{patient}_{scan}", patient, paths, "train" if patient.startswith("train") else "test")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
 
-from LesionLensLib.cohort.importers.found import Found, ImportOptions
+from LesionLensLib.cohort.importers.found import Found, ImportOptions, safe_name
 from LesionLensLib.cohort.importers.tree import Tree
 from LesionLensLib.errors import UserError
 
@@ -14,7 +15,7 @@ AUTO = "auto"
 _HERE = "LesionLensLib.cohort.importers"
 # Name -> (module, what it is).
 LAYOUTS = {
-    "brats": (f"{_HERE}.brats", "BraTS 2018 to 2025: gliomas, metastases"),
+    "brats": (f"{_HERE}.brats", "BraTS 2018 to 2025: gliomas, meningiomas, metastases"),
     "ucsf-bmsr": (f"{_HERE}.ucsf_bmsr", "UCSF-BMSR: brain metastases"),
     "brainmetshare": (f"{_HERE}.brainmetshare", "Stanford BrainMetShare, PNG or NIfTI"),
     "gamma-knife": (f"{_HERE}.gamma_knife", "TCIA Brain-TR-GammaKnife, the processed NRRD files"),
@@ -56,7 +57,10 @@ def find_cases(layout: str, folder: str | Path, options: ImportOptions) -> tuple
         others = [other for other in LAYOUTS if other != name and importer(other).fits(tree)]
         hint = f"It looks like {' or '.join(others)}." if others else "Check the folder."
         raise UserError(f"The folder {tree.root.name} holds nothing of the layout {name}.", hint)
-    return name, importer(name).find(tree, options)
+    found = importer(name).find(tree, options)
+    told = {case for case, _ in found.skipped}
+    overlooked = [(safe_name(PurePosixPath(folder).name), reason) for folder, reason in tree.overlooked()]
+    return name, replace(found, skipped=(*found.skipped, *(one for one in overlooked if one[0] not in told)))
 
 
 def detect(tree: Tree) -> str:

@@ -25,8 +25,8 @@ _TABLE = "dataset.json"
 
 
 def fits(tree: Tree) -> bool:
-    """Return whether the tree holds a `dataset.json` beside `imagesTr`; AutoPET in this order is another layout."""
-    return any(_folder(m[0]) is not None for m in _tables(tree)) and not tree.holds(autopet.NNUNET_IMAGE)
+    """Return whether the tree holds a `dataset.json` and images of it; AutoPET in this order is another layout."""
+    return bool(_folders(tree)) and not tree.holds(autopet.NNUNET_IMAGE)
 
 
 def find(tree: Tree, options: ImportOptions) -> Found:
@@ -34,7 +34,7 @@ def find(tree: Tree, options: ImportOptions) -> Found:
 
     Raises `UserError` where there are several data sets, and where there are several labels and none is asked for.
     """
-    folders = [folder for m in _tables(tree) if (folder := _folder(m[0])) is not None]
+    folders = _folders(tree)
     if len(folders) != 1:
         names = ", ".join(PurePosixPath(folder).name or "the folder itself" for folder in folders) or "none"
         raise UserError(f"One nnU-Net data set is wanted, found: {names}.", "Give the folder of one, DatasetNNN_Name.")
@@ -91,31 +91,43 @@ def patient_of(case: str, pattern: str) -> str:
     return found[1]
 
 
-def _tables(tree: Tree) -> list[re.Match[str]]:
-    return tree.matches(re.escape(_TABLE))
+def _folders(tree: Tree) -> list[str]:
+    """Return the folders with a `dataset.json` beside images of nnU-Net, relative to the tree ("" for its root).
 
-
-def _folder(table: str) -> str | None:
-    """Return the folder of a `dataset.json` relative to the tree ("" for its root)."""
-    parent = str(PurePosixPath(table).parent)
-    return "" if parent == "." else parent
+    Other programs put a file of that name beside other layouts, MSSEG-2 among them.
+    """
+    tables = [PurePosixPath(match[0]).parent for match in tree.matches(re.escape(_TABLE))]
+    images = {PurePosixPath(match[0]).parent.parent for match in tree.matches(_IMAGE)}
+    return ["" if str(folder) == "." else str(folder) for folder in tables if folder in images]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(about, dict):
-            return about
-        detail = "it is no object"
-    except (OSError, ValueError) as error:
-        detail = str(error)
-    raise UserError(f"{path.name} of the nnU-Net data set cannot be read.", "Correct the file.", detail)
+        about = json.loads(path.read_text(encoding="utf-8-sig"))
+        for name in ("channel_names", "modality", "labels"):
+            if not isinstance(about.get(name) or {}, dict):
+                raise ValueError(f"{name} is no object")
+        return dict(about)
+    except (OSError, ValueError, AttributeError) as error:
+        raise _unreadable(str(error)) from error
+
+
+def _unreadable(detail: str) -> UserError:
+    remedy = "Write channel_names as number: name, labels as name: number, as nnU-Net's documentation says."
+    return UserError(f"{_TABLE} of the nnU-Net data set cannot be read.", remedy, detail)
+
+
+def _number(text: object) -> int:
+    try:
+        return int(str(text))
+    except ValueError as error:
+        raise _unreadable(f"{text!r} is no number") from error
 
 
 def _roles(about: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     """Return the column of each channel, and a remark where a name comes twice: it then gets the channel's number."""
     names = about.get("channel_names") or about.get("modality") or {}
-    given = {f"{int(number):04d}": str(name) for number, name in names.items()}
+    given = {f"{_number(number):04d}": str(name) for number, name in names.items()}
     known = {number: recognise(name) or safe_name(name) for number, name in given.items()}
     roles: dict[str, str] = {}
     remarks = []
@@ -133,7 +145,7 @@ def _labels(about: Mapping[str, Any]) -> dict[str, frozenset[int]]:
     labels: dict[str, frozenset[int]] = {}
     for key, value in (about.get("labels") or {}).items():
         name, numbers = (str(value), key) if str(key).isdigit() else (str(key), value)
-        found = frozenset(int(number) for number in (numbers if isinstance(numbers, list) else [numbers]))
+        found = frozenset(_number(number) for number in (numbers if isinstance(numbers, list) else [numbers]))
         if name.lower() != "ignore" and found != {0}:
             labels[name] = found
     return labels

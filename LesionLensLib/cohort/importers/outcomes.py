@@ -37,7 +37,7 @@ def read_outcomes(path: Path, column: str = "") -> OutcomeTable:
     for name in ("case", wanted):
         if name not in rows[0]:
             told = ", ".join(filter(None, rows[0]))
-            remedy = f"It has: {told}. Columns are parted by commas; --label-column names that of the outcome."
+            remedy = f"It has: {told}. --label-column names that of the outcome."
             raise UserError(f"The table {path.name} has no column {name}.", remedy)
     by_lesion = "lesion" in rows[0]
     labels: dict[str, str] = {}

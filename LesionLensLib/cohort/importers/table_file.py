@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from LesionLensLib.errors import UserError
+from LesionLensLib.manifest import delimiter_of
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -27,9 +28,8 @@ def read_table(path: Path, sheet: str = "") -> list[dict[str, str]]:
     try:
         cells = _workbook_rows(path, sheet) if path.suffix.lower() == ".xlsx" else _text_rows(path)
     except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
-        raise UserError(
-            f"The table {path.name} cannot be read.", "Give a CSV table or an Excel workbook (.xlsx).", str(error)
-        ) from error
+        remedy = "Give a table as CSV in UTF-8, or an Excel workbook (.xlsx)."
+        raise UserError(f"The table {path.name} cannot be read.", remedy, str(error)) from error
     lines = [[cell.strip() for cell in row] for row in cells if any(cell.strip() for cell in row)]
     if not lines:
         return []
@@ -39,8 +39,8 @@ def read_table(path: Path, sheet: str = "") -> list[dict[str, str]]:
 
 def _text_rows(path: Path) -> list[list[str]]:
     text = path.read_text(encoding="utf-8-sig")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    return list(csv.reader(text.splitlines(), delimiter=delimiter))
+    lines = text.splitlines()
+    return list(csv.reader(lines, delimiter=delimiter_of(lines[0] if lines else "")))
 
 
 def _workbook_rows(path: Path, sheet: str) -> list[list[str]]:
