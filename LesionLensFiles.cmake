@@ -22,6 +22,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/cli/run.py
   LesionLensLib/cli/segment.py
   LesionLensLib/cli/train.py
+  LesionLensLib/cli/view.py
   LesionLensLib/cohort/__init__.py
   LesionLensLib/cohort/bids_derivatives.py
   LesionLensLib/cohort/bids_names.py
@@ -515,6 +516,15 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/training/training_loop.py
   LesionLensLib/training/transfer.py
   LesionLensLib/training/validation.py
+  LesionLensLib/viewer_child.py
+  LesionLensLib/web/__init__.py
+  LesionLensLib/web/__main__.py
+  LesionLensLib/web/guard.py
+  LesionLensLib/web/layers.py
+  LesionLensLib/web/load.py
+  LesionLensLib/web/page.py
+  LesionLensLib/web/result.py
+  LesionLensLib/web/views.py
   )
 
 set(LESIONLENS_RESOURCES
@@ -577,6 +587,7 @@ set(LESIONLENS_RESOURCES
   Resources/Screenshots/panel-outcome.png
   Resources/Screenshots/panel-segmentation.png
   Resources/Screenshots/segmentation.png
+  Resources/Screenshots/view.png
   Resources/Terminology/LesionLens-LesionTypes.term.json
   Resources/Terminology/LesionLens-Regions.term.json
   Resources/requirements.txt

@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+VIEW_VENV := .venv-view
+VIEW_STAMP := $(VIEW_VENV)/.installed
 LESIONLENS_DATA ?= ../shared/data
 DEMO_CASE ?= lj_p07
 # The tests of a file stay together, in one of so many processes.
@@ -15,7 +17,7 @@ TORCH_INDEX ?=
 MAC_REVISION ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint bench evidence package pictures clean
+.PHONY: demo test lint bench evidence package pictures view-env clean
 
 demo: $(STAMP)
 	$(BIN)/python -m LesionLensLib.cli.demo --data "$(LESIONLENS_DATA)" --case "$(DEMO_CASE)"
@@ -50,5 +52,13 @@ $(BENCH_STAMP): $(STAMP) requirements-bench.lock
 	$(PIP) install --quiet -c requirements.lock -r requirements-bench.lock
 	@touch $(BENCH_STAMP)
 
+# The environment of `lesionlens view`, apart because trame-slicer wants another slicer-core.
+view-env: $(VIEW_STAMP)
+
+$(VIEW_STAMP): requirements-view.lock
+	$(PYTHON) -m venv $(VIEW_VENV)
+	$(VIEW_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -r requirements-view.lock
+	@touch $(VIEW_STAMP)
+
 clean:
-	rm -rf $(VENV) build dist demo benchmarks.json *.egg-info
+	rm -rf $(VENV) $(VIEW_VENV) build dist demo benchmarks.json *.egg-info

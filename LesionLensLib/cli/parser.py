@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("LesionLensLib.cli.train", "train a model from a recipe and a table of cases; resumable"),
     "manifest": ("LesionLensLib.cli.manifest", "make a table of cases from the folders of a public or own data set"),
     "cohort": ("LesionLensLib.cli.cohort", "segment, predict or explain all cases of a table, on several workers"),
+    "view": ("LesionLensLib.cli.view", "show a result folder as a page in the browser, on this computer only"),
     "check": ("LesionLensLib.cli.check", "prove that the networks can run here, on the device asked for"),
     "run": ("LesionLensLib.cli.run", "run a job file, as the panels of 3D Slicer do"),
 }
