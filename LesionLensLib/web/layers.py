@@ -15,6 +15,8 @@ NO_MAP = "none"
 DEFAULT_OPACITY = 0.6
 _MODEL = "LesionLens.Model"
 _WHITE = (1.0, 1.0, 1.0)
+# Shares of a view. A title fills the width it is given, so that a short one would get huge letters.
+_WIDTH_OF_A_LETTER, _WIDEST, _LEGEND_HEIGHT = 0.008, 0.15, 0.45
 
 
 class Layers:
@@ -35,14 +37,18 @@ class Layers:
         self.shown_map = over.GetName() if over is not None and over.GetName() in self.maps else NO_MAP
         self.opacity = composite.GetForegroundOpacity() if self.shown_map != NO_MAP else DEFAULT_OPACITY
         renew_legends(_WHITE)
+        for legend in _nodes("vtkMRMLColorLegendDisplayNode"):
+            letters = len(legend.GetTitleText() or "") or 1
+            legend.SetSize(min(_WIDEST, _WIDTH_OF_A_LETTER * letters), _LEGEND_HEIGHT)
 
     def show_map(self, name: str, opacity: float) -> None:
         """Lay the map of this name over the image, with its legend and no other's; an unknown name takes it away."""
+        # Before its legend: a view draws that of a volume only if it shows the volume at that moment.
+        lay_over(self.maps.get(name), opacity if name in self.maps else 0.0)
         for other, node in self.maps.items():
             legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
             if legend is not None:
                 legend.SetVisibility(other == name and opacity > 0)
-        lay_over(self.maps.get(name), opacity if name in self.maps else 0.0)
 
     def show_outlines(self, visible: bool) -> None:
         """Show or hide all segmentations, in slices and in 3D."""

@@ -14,13 +14,12 @@ from trame.widgets import vuetify3 as v3
 
 from LesionLensLib.errors import InternalFault
 from LesionLensLib.scene.renderer import require_renderer
-from LesionLensLib.scene.segmentation import RESEARCH_USE
 from LesionLensLib.scene.start import start
 from LesionLensLib.scene_child import SCENE_FILE
 from LesionLensLib.web.guard import Guard
 from LesionLensLib.web.layers import NO_MAP, Layers
 from LesionLensLib.web.load import load_files, load_scene_file
-from LesionLensLib.web.result import RowTable, made_with, read_report, read_rows, sentences
+from LesionLensLib.web.result import RESEARCH_USE, RowTable, made_with, read_report, read_rows, sentences
 from LesionLensLib.web.views import Views
 
 PANEL_WIDTH = 400

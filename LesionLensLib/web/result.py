@@ -13,6 +13,7 @@ from LesionLensLib.errors import UserError
 from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.results import REPORT_FILE, is_result_folder
 
+RESEARCH_USE = "Research use only; not a medical device."
 EVIDENCE = {
     "real-data": "trained on real data",
     "simulated": SIMULATED_NOTE,
