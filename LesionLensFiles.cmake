@@ -217,6 +217,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/inference/foreground.py
   LesionLensLib/inference/hemispheres.py
   LesionLensLib/inference/job_report.py
+  LesionLensLib/inference/kept_networks.py
   LesionLensLib/inference/ladder.py
   LesionLensLib/inference/lesion_load.py
   LesionLensLib/inference/lesion_outline.py
@@ -370,6 +371,7 @@ set(LESIONLENS_PYTHON_SCRIPTS
   LesionLensLib/scene/terminology.py
   LesionLensLib/scene/views.py
   LesionLensLib/scene/volumes.py
+  LesionLensLib/scene/words.py
   LesionLensLib/scene_child.py
   LesionLensLib/training/__init__.py
   LesionLensLib/training/augmentation.py

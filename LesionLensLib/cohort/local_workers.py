@@ -37,6 +37,7 @@ def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]
         "distributed.deploy.lost-worker-timeout": f"{PATIENCE_S} s",
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
+        "distributed.worker.profile.enabled": False,  # nobody looks at it, and it took 6 % of a worker's time
         "distributed.nanny.pre-spawn-environ": thread_variables(threads),
     }
     try:

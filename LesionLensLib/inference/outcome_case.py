@@ -5,6 +5,7 @@ Predicting and explaining begin alike, and must take the very same case.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,10 +55,15 @@ def check_outcome_job(job: PredictJob, card: ModelCard) -> None:
         raise UserError(f"{card.id} is no model of the brain.", "Leave --mask brain=PATH out.")
 
 
-def begin_outcome_run(job: PredictJob, card: ModelCard, clock: PhaseClock) -> OutcomeRun:
-    """Return the run with its device chosen and its networks loaded, as they were trained; raises as those do."""
+def begin_outcome_run(
+    job: PredictJob,
+    card: ModelCard,
+    clock: PhaseClock,
+    load: Callable[[ModelCard], OutcomeNetworks] = load_outcome_networks,
+) -> OutcomeRun:
+    """Return the run with its device chosen and its networks loaded, by default as trained; raises as those do."""
     device = choose_device(job.device, fast_cpu=False)
-    networks, typicality = load_outcome_networks(card), load_typicality(card)
+    networks, typicality = load(card), load_typicality(card)
     return OutcomeRun(card, device, clock, job, _without_mask(card), networks, typicality)
 
 

@@ -17,8 +17,8 @@ from LesionLensLib.inference.case import (
 )
 from LesionLensLib.inference.clock import PhaseClock
 from LesionLensLib.inference.device import make_deterministic
-from LesionLensLib.inference.folding import fold_networks
 from LesionLensLib.inference.job_report import Told, finish_job
+from LesionLensLib.inference.kept_networks import folded_networks
 from LesionLensLib.inference.lesion_outline import OutlineMap, segments_of
 from LesionLensLib.inference.lesion_target import Target, outside_share
 from LesionLensLib.inference.outcome_case import (
@@ -79,8 +79,7 @@ def run_predict(job: PredictJob, progress: Progress) -> dict[str, Any]:
 def _predict_into(folder: Path, job: PredictJob, card: ModelCard, clock: PhaseClock) -> dict[str, Any]:
     make_deterministic()
     with clock.phase("model", "loading the model"):
-        run = begin_outcome_run(job, card, clock)
-        run = replace(run, networks=fold_networks(run.networks))
+        run = begin_outcome_run(job, card, clock, folded_networks)
     clock.progress.update("device", PHASES["read"], f"{run.device.device}: {run.device.reason}")
     case, drawn = read_outcome_case(run)
     findings = (*check_outcome_case(run, case, drawn), *card_findings(card))
