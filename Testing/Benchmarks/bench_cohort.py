@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 from Testing.Benchmarks.harness import REPOSITORY, Measured, Skipped, benchmark
 
-IMAGES, CASES, MANY, ROUNDS = 6, 80, 200, 2
+IMAGES, CASES, MANY, ROUNDS = 6, 200, 200, 3
 FIRST, LAST = slice(20, 40), slice(-20, None)
 # In a process of its own: the cohort without Dask, and the resident memory after every case.
 FLAT = """
@@ -45,6 +45,15 @@ class Watch(SilentProgress):
 settings = {"device": "cpu"}
 request = CohortRequest(folder / "manifest.csv", folder / "out", "predict", str(folder / "model"), settings)
 assert run_cohort(request, Watch())["cases"]["error"] == 0
+"""
+# Nothing but arithmetic for a while: what processes that share nothing get out of this machine at this moment.
+LOOP = """
+import time
+until, rounds = time.monotonic() + 2, 0
+while time.monotonic() < until:
+    rounds += 1
+    sum(number * number for number in range(20000))
+print(rounds)
 """
 
 
@@ -94,7 +103,7 @@ def run_workers(folder: Path, workers: int) -> dict[str, Any]:
 
 @benchmark("cohort_two_workers", "times 1 worker", ">= 1.6")
 def two_workers() -> Measured:
-    """Compare cases a minute with two workers and with one."""
+    """Compare cases a minute with two workers and with one, and say what two loops of arithmetic gain meanwhile."""
     if find_spec("distributed") is None:
         raise Skipped("Dask is not installed: pip install 'lesionlens[cohort]'")
     if len(os.sched_getaffinity(0)) < 2:
@@ -102,9 +111,23 @@ def two_workers() -> Measured:
     rows = []
     with cohort_files(CASES) as folder:
         for _ in range(ROUNDS):
-            rows += [{"workers": workers, "cases": CASES, **run_workers(folder, workers)} for workers in (1, 2)]
-    one, two = (statistics.median(r["per_minute"] for r in rows if r["workers"] == workers) for workers in (1, 2))
-    return Measured(two / one, f"1 worker: {one:.1f}, 2 workers: {two:.1f} cases a minute", rows)
+            for workers in (1, 2):
+                pace = {"workers": workers, "cases": CASES, **run_workers(folder, workers)}
+                rows.append({**pace, "arithmetic_per_second": arithmetic(workers)})
+    one, two = (_median(rows, workers, "per_minute") for workers in (1, 2))
+    allowed = _median(rows, 2, "arithmetic_per_second") / _median(rows, 1, "arithmetic_per_second")
+    told = f"1 worker: {one:.1f}, 2 workers: {two:.1f} cases a minute; two loops of arithmetic gain {allowed:.2f}"
+    return Measured(two / one, told, rows)
+
+
+def arithmetic(processes: int) -> float:
+    """Return how many rounds of arithmetic so many processes do in a second, all together."""
+    running = [subprocess.Popen([sys.executable, "-c", LOOP], stdout=subprocess.PIPE) for _ in range(processes)]
+    return sum(int(process.communicate()[0]) for process in running) / 2
+
+
+def _median(rows: Sequence[dict[str, Any]], workers: int, name: str) -> float:
+    return statistics.median(row[name] for row in rows if row["workers"] == workers)
 
 
 @benchmark("cohort_memory_growth", "MB", "<= 20 over 180 cases")
