@@ -47,5 +47,6 @@ def aboutText(card: ModelCard) -> str:
     version = _("{title}, version {version}").format(title=card.title, version=card.version)
     parts = [f"**{version}**", card.intended_use, essentials(card)]
     if page.is_file():
-        parts.append(f"[{_('The whole card')}]({page.as_uri()})")
+        whole = _("The whole card")
+        parts.append(f"[{whole}]({page.as_uri()})")
     return "\n\n".join(part for part in parts if part)

@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 from LesionLensLib.catalogue import find_card, list_cards
 from LesionLensLib.errors import Cancelled, LesionLensError
 from LesionLensLib.model_card import ModelCard
-from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.panel.ChannelRows import COLORS, ChannelRows
 from LesionLensLib.panel.DicomObjects import OBJECTS_FOLDER
 from LesionLensLib.panel.HowMade import HowMade
@@ -269,7 +268,7 @@ def evidenceText(card: ModelCard) -> str:
     text = html.escape(" ".join(f"{part.rstrip('.')}." for part in parts if part))
     if card.outcome is None or card.evidence != "simulated":
         return text
-    return red(html.escape(sentence(SIMULATED_NOTE)) + ".") + " " + text
+    return red(html.escape(sentence(_("demonstration weights, simulated outcome"))) + ".") + " " + text
 
 
 def sentence(text: str) -> str:

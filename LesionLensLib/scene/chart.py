@@ -10,6 +10,7 @@ import slicer
 import vtk
 
 from LesionLensLib.scene.segmentation import ResultNames
+from LesionLensLib.scene.words import _
 
 BLUE, ORANGE, GREY = (0.0, 0.45, 0.7), (0.84, 0.37, 0.0), (0.4, 0.4, 0.4)
 
@@ -37,7 +38,8 @@ def fill_chart(chart: Any, all_series: Iterable[Series], columns: tuple[str, str
 
 
 def _add_series(series: Series, columns: tuple[str, str], names: ResultNames) -> tuple[Any, Any]:
-    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", names.of(f"{series.name}, table"))
+    title = names.of(_("{series}, table").format(series=series.name))
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", title)
     for column, values in zip(columns, (series.x, series.y), strict=True):
         array = vtk.vtkDoubleArray()
         array.SetName(column)

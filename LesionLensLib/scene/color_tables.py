@@ -7,12 +7,8 @@ from typing import Any
 import slicer
 
 from LesionLensLib.explain.surface import colors
+from LesionLensLib.scene.words import _
 
-TITLES = {
-    "inferno": "LesionLens probability (inferno)",
-    "plasma": "LesionLens impact (plasma)",
-    "coolwarm": "LesionLens signed impact (coolwarm)",
-}
 _MARK = "LesionLens.ColorTable"
 
 
@@ -28,7 +24,7 @@ def color_table(name: str, hidden_share: float = 0.0) -> Any:
         if known.GetAttribute(_MARK) == mark:
             return known
     table = colors.color_table(name)
-    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", TITLES[name] + (", zero hidden" if hidden_share else ""))
+    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", _title(name, hidden_share > 0))
     node.SetTypeToUser()
     node.SetNumberOfColors(len(table))
     middle = (len(table) - 1) / 2
@@ -38,3 +34,12 @@ def color_table(name: str, hidden_share: float = 0.0) -> Any:
     node.SetAttribute(_MARK, mark)
     node.SetHideFromEditors(False)  # a hidden colour node is not saved with the scene
     return node
+
+
+def _title(name: str, zero_is_hidden: bool) -> str:
+    title = {
+        "inferno": _("LesionLens probability (inferno)"),
+        "plasma": _("LesionLens impact (plasma)"),
+        "coolwarm": _("LesionLens signed impact (coolwarm)"),
+    }[name]
+    return _("{title}, zero hidden").format(title=title) if zero_is_hidden else title

@@ -15,6 +15,7 @@ import slicer
 
 from LesionLensLib.scene.chart import BLUE, ORANGE, Series, fill_chart
 from LesionLensLib.scene.segmentation import ResultNames
+from LesionLensLib.scene.words import _
 
 DIFFERENCES_FILE = "differences.csv"
 DIFFERENCE, PERCENT = "left less right", "percent"
@@ -32,10 +33,10 @@ def add_difference_plot(folder: Path, report: Mapping[str, Any], names: ResultNa
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", names.of("Left and right"))
-    chart.SetTitle(names.of("Left less right,"))
-    chart.SetXAxisTitle(f"left less right [{check['unit']}]")
-    chart.SetYAxisTitle(f"percent of {check['cases']} training cases below")
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", names.of(_("Left and right")))
+    chart.SetTitle(names.of(_("Left less right,")))
+    chart.SetXAxisTitle(_("left less right [{unit}]").format(unit=check["unit"]))
+    chart.SetYAxisTitle(_("percent of {count} training cases below").format(count=check["cases"]))
     chart.SetLegendVisibility(True)
     made = [chart, *fill_chart(chart, _all_series(rows, check), (DIFFERENCE, PERCENT), names)]
     for node in made:
@@ -46,10 +47,11 @@ def add_difference_plot(folder: Path, report: Mapping[str, Any], names: ResultNa
 def _all_series(rows: list[dict[str, float]], check: Mapping[str, Any]) -> list[Series]:
     """Return the curves of the training cases and above them the patient's points."""
     percents = [row[PERCENT] for row in rows]
-    curves = (("True, training cases", "true", BLUE), ("Predicted, training cases", "predicted", ORANGE))
+    curves = ((_("True, training cases"), "true", BLUE), (_("Predicted, training cases"), "predicted", ORANGE))
     found = [Series(name, [row[one] for row in rows], percents, color, True, False) for name, one, color in curves]
-    for name, color in (("measured", BLUE), ("predicted", ORANGE)):
-        if check[name] is not None:
-            point = (float(check[name]),), (float(check[f"{name}_percentile"]),)
-            found.append(Series(f"This patient, {name}", *point, color, False, True))
+    points = ((_("This patient, measured"), "measured", BLUE), (_("This patient, predicted"), "predicted", ORANGE))
+    for name, one, color in points:
+        if check[one] is not None:
+            point = (float(check[one]),), (float(check[f"{one}_percentile"]),)
+            found.append(Series(name, *point, color, False, True))
     return found

@@ -25,6 +25,7 @@ from LesionLensLib.scene.stepwise import Showing, Steps
 from LesionLensLib.scene.tables import add_region_table, add_report, add_side_table
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume
+from LesionLensLib.scene.words import _
 
 MAP_FILE, ONE_MAP_PREFIX = "map.nrrd", "map-"
 REGIONS_FILE, SURFACE_FILE, LESION_FILE = "regions.csv", "surface.vtp", "lesion.seg.nrrd"
@@ -78,17 +79,15 @@ def showing_explanation(
     lesion, regions, segmentation = folder / LESION_FILE, folder / REGIONS_FILE, None
     if lesion.exists():
         outlines = prepared.outlines if prepared else None
-        segmentation = load_segments(lesion, names.of("Explained lesion"), reference, outlines)
+        segmentation = load_segments(lesion, names.of(_("Explained lesion")), reference, outlines)
     yield
     right, anterior, superior = result["peak"]["ras"]
     nodes = SceneNodes(
         folder_item=folder_item,
         reference=reference,
         segmentation=segmentation,
-        table=add_region_table(regions, names.of("Regions")) if regions.exists() else None,
-        report=add_report(
-            text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}", explainable=False
-        ),
+        table=add_region_table(regions, names.of(_("Regions"))) if regions.exists() else None,
+        report=add_report(text, names.report, f"{names.description} {result['text']}", explainable=False),
         surface=add_surroundings(folder, report, reference, brain, names, prepared) if context_surface else None,
         others=(*maps, *surfaces, *_add_sides(folder, names), *add_difference_plot(folder, report, names)),
         focus_ras=(right, anterior, superior),
@@ -116,7 +115,7 @@ def _adding_maps(
     roles = [str(entry["role"]) for entry in report["inputs"]]
     found = {path.stem.removeprefix(ONE_MAP_PREFIX): path for path in sorted(folder.glob(f"{ONE_MAP_PREFIX}*.nrrd"))}
     for one in sorted(found, key=lambda one: roles.index(one) if one in roles else len(roles)):
-        paths[f"{shown['name']} of {one}"] = found[one]
+        paths[_("{map} of {part}").format(map=shown["name"], part=one)] = found[one]
     nodes = []
     for name, path in paths.items():
         volume = impact if path is None else read_volume(path)
@@ -131,7 +130,7 @@ def _add_surface(folder: Path, report: Mapping[str, Any], scale: ColorScale, nam
     path = folder / SURFACE_FILE
     if not path.exists():
         return []
-    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", names.of("Coloured surface"))
+    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", names.of(_("Coloured surface")))
     model.SetAndObservePolyData(read_surface(path))
     color_model(model, scale, report["settings"]["map"]["unit"])
     return [model]
@@ -139,4 +138,4 @@ def _add_surface(folder: Path, report: Mapping[str, Any], scale: ColorScale, nam
 
 def _add_sides(folder: Path, names: ResultNames) -> list[Any]:
     path = folder / SIDES_FILE
-    return [add_side_table(path, names.of("Sides"))] if path.exists() else []
+    return [add_side_table(path, names.of(_("Sides")))] if path.exists() else []

@@ -21,6 +21,7 @@ from LesionLensLib.scene.segments import load_segments
 from LesionLensLib.scene.stepwise import Showing, Steps
 from LesionLensLib.scene.tables import add_report
 from LesionLensLib.scene.terminology import load_terminology
+from LesionLensLib.scene.words import _
 
 PET = "PT"
 # Soft tissue from fat to contrast agent, in HU.
@@ -63,14 +64,14 @@ def showing_prediction(
     folder_item = add_folder(names.folder, beside=reference)
     file, segmentation = folder / "segmentation.seg.nrrd", None
     if file.exists():
-        segmentation = load_segments(file, names.of("Outline"), reference, prepared.outlines if prepared else None)
+        segmentation = load_segments(file, names.of(_("Outline")), reference, prepared.outlines if prepared else None)
     yield
     right, anterior, superior = result["center_ras"]
     nodes = SceneNodes(
         folder_item=folder_item,
         reference=reference,
         segmentation=segmentation,
-        report=add_report(text, f"{names.of('Report')}, research use only", f"{names.description} {result['text']}"),
+        report=add_report(text, names.report, f"{names.description} {result['text']}"),
         surface=add_surroundings(folder, report, reference, None, names, prepared) if context_surface else None,
         focus_ras=(right, anterior, superior),
         frame_ras=around(Grid.from_dict(report["settings"]["network_grids"][0])),

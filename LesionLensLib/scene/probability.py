@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 
 from LesionLensLib.scene.color_tables import color_table
+from LesionLensLib.scene.words import _
 
 SHOWN_FROM = 0.1
 
@@ -26,7 +27,7 @@ def style_probability(volume: Any) -> None:
     display.SetThreshold(SHOWN_FROM, 1.0)
     display.ApplyThresholdOn()
     legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(volume)
-    legend.SetTitleText("probability")
+    legend.SetTitleText(_("probability"))
     legend.SetLabelFormat("%.1f")
     legend.SetNumberOfLabels(6)
     legend.SetVisibility(False)

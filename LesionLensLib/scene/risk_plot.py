@@ -11,6 +11,7 @@ from LesionLensLib.inference.training_risks import TrainingRisks
 from LesionLensLib.scene.chart import BLUE, GREY, ORANGE, Series, fill_chart
 from LesionLensLib.scene.hierarchy import move_into
 from LesionLensLib.scene.segmentation import ResultNames, SceneNodes
+from LesionLensLib.scene.words import _
 
 RISK, ROW = "risk", "row"
 # Where the chart shows whom, from below.
@@ -24,9 +25,9 @@ def add_risk_plot(nodes: SceneNodes, report: Mapping[str, Any], training: Traini
     The patient is that of the largest lesion. Without `training` the chart shows interval and threshold alone.
     """
     result, names = report["result"], ResultNames.from_report(report, nodes.reference.GetName())
-    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", names.of("Risk plot"))
-    chart.SetTitle(names.of(f"Risk of {result['event']},"))
-    chart.SetXAxisTitle(f"probability of {result['event']}")
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", names.of(_("Risk plot")))
+    chart.SetTitle(names.of(_("Risk of {event},").format(event=result["event"])))
+    chart.SetXAxisTitle(_("probability of {event}").format(event=result["event"]))
     chart.SetYAxisTitle(_rows_in_words(result, training))
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(0.0, 1.0)
@@ -45,15 +46,17 @@ def add_risk_plot(nodes: SceneNodes, report: Mapping[str, Any], training: Traini
 def _all_series(result: Mapping[str, Any], training: TrainingRisks | None) -> list[Series]:
     """Return what the chart holds, the patient last so that he lies above all else."""
     threshold, risk = float(result["threshold"]), float(result["probability"])
-    found = [Series("Threshold", (threshold,) * 2, (PATIENT_ROW - MARGIN, _top(training)), GREY, True, False)]
+    found = [Series(_("Threshold"), (threshold,) * 2, (PATIENT_ROW - MARGIN, _top(training)), GREY, True, False)]
     if training is not None:
-        for name, risks, row in (("Without", training.without, WITHOUT_ROW), ("With", training.with_event, WITH_ROW)):
+        without, with_event = _("Without {event} (training patients)"), _("With {event} (training patients)")
+        groups = ((without, training.without, WITHOUT_ROW), (with_event, training.with_event, WITH_ROW))
+        for title, risks, row in groups:
             if risks:
-                title = f"{name} {result['event']} (training patients)"
-                found.append(Series(title, risks, (row,) * len(risks), BLUE, False, True))
+                name = title.format(event=result["event"])
+                found.append(Series(name, risks, (row,) * len(risks), BLUE, False, True))
     if result["interval"] is not None:
-        found.append(Series("95 % interval", result["interval"], (PATIENT_ROW,) * 2, ORANGE, True, False))
-    return [*found, Series("This patient", (risk,), (PATIENT_ROW,), ORANGE, False, True)]
+        found.append(Series(_("95 % interval"), result["interval"], (PATIENT_ROW,) * 2, ORANGE, True, False))
+    return [*found, Series(_("This patient"), (risk,), (PATIENT_ROW,), ORANGE, False, True)]
 
 
 def _top(training: TrainingRisks | None) -> float:
@@ -62,5 +65,6 @@ def _top(training: TrainingRisks | None) -> float:
 
 def _rows_in_words(result: Mapping[str, Any], training: TrainingRisks | None) -> str:
     if training is None:
-        return "this patient"
-    return f"0: this patient; training patients, 1: without, 2: with {result['event']}"
+        return _("this patient")
+    told = _("0: this patient; training patients, 1: without, 2: with {event}")
+    return told.format(event=result["event"])

@@ -17,20 +17,17 @@ from LesionLensLib.errors import InternalFault
 from LesionLensLib.geometry import Grid
 from LesionLensLib.images.read import read_volume
 from LesionLensLib.images.volume import Volume
-from LesionLensLib.outcome_card import SIMULATED_NOTE
 from LesionLensLib.scene.hierarchy import add_folder, move_into
 from LesionLensLib.scene.layout import show_reference
 from LesionLensLib.scene.probability import style_probability
 from LesionLensLib.scene.provenance import remember_images
 from LesionLensLib.scene.segments import largest_lesion_ras, load_segments
 from LesionLensLib.scene.stepwise import Showing, Steps
-from LesionLensLib.scene.surface import TITLES, add_context_surface
+from LesionLensLib.scene.surface import add_context_surface, surface_title
 from LesionLensLib.scene.tables import add_lesion_table, add_report
 from LesionLensLib.scene.terminology import load_terminology
 from LesionLensLib.scene.volumes import add_volume, grid_of_node, right_handed_grid, volume_of_node
-
-RESEARCH_USE = "Research use only; not a medical device."
-EVIDENCE_NOTES = {"simulated": f" ({SIMULATED_NOTE})", "untrained": " (untrained)"}
+from LesionLensLib.scene.words import _
 
 
 @dataclass(frozen=True)
@@ -94,13 +91,13 @@ def showing_result(
     yield
     folder_item = add_folder(names.folder, beside=reference)
     outlines = prepared.outlines if prepared else None
-    segmentation = load_segments(folder / "segmentation.seg.nrrd", names.of("Lesions"), reference, outlines)
+    segmentation = load_segments(folder / "segmentation.seg.nrrd", names.of(_("Lesions")), reference, outlines)
     yield
-    probability_node = add_volume(probability, names.of("Lesion probability"))
+    probability_node = add_volume(probability, names.of(_("Lesion probability")))
     style_probability(probability_node)
     yield
-    table = add_lesion_table(folder / "lesions.csv", names.of("Lesion table"))
-    report_node = add_report(report_text, f"{names.of('Report')}, research use only", names.description)
+    table = add_lesion_table(folder / "lesions.csv", names.of(_("Lesion table")))
+    report_node = add_report(report_text, names.report, names.description)
     yield
     surface = add_surroundings(folder, report, reference, brain, names, prepared) if context_surface else None
     nodes = SceneNodes(
@@ -135,16 +132,28 @@ class ResultNames:
     @property
     def folder(self) -> str:
         """The name of the subject hierarchy folder."""
-        return f"{self.model} on {self.reference}{EVIDENCE_NOTES.get(self.evidence, '')}"
+        return _("{model} on {image}").format(model=self.model, image=self.reference) + self._evidence_note
 
     @property
     def description(self) -> str:
         """What every node of the result says about itself."""
-        return f"Made by LesionLens with the model {self.model} (evidence: {self.evidence}). {RESEARCH_USE}"
+        made = _("Made by LesionLens with the model {model} (evidence: {evidence}).")
+        use = _("Research use only; not a medical device.")
+        return f"{made.format(model=self.model, evidence=self.evidence)} {use}"
+
+    @property
+    def report(self) -> str:
+        """The name of the text node with the report."""
+        return _("{report}, research use only").format(report=self.of(_("Report")))
 
     def of(self, what: str) -> str:
         """The name of one node of the result."""
-        return f"{what} {self.model}{EVIDENCE_NOTES.get(self.evidence, '')}"
+        return f"{what} {self.model}{self._evidence_note}"
+
+    @property
+    def _evidence_note(self) -> str:
+        notes = {"simulated": _("demonstration weights, simulated outcome"), "untrained": _("untrained")}
+        return f" ({notes[self.evidence]})" if self.evidence in notes else ""
 
 
 def reference_node(volumes: Mapping[str, Any], role: str | None, grid: Grid) -> Any:
@@ -173,7 +182,7 @@ def add_surroundings(
 ) -> Any | None:
     """Add what lies around a result, as it was prepared or as it is found now: brain, head or body; or nothing."""
     context = prepared.context if prepared else context_of(folder, report, volume_of_node(reference), brain)
-    return None if context is None else add_context_surface(context, names.of(TITLES[context.kind]))
+    return None if context is None else add_context_surface(context, names.of(surface_title(context.kind)))
 
 
 def finish(nodes: SceneNodes, names: ResultNames, volumes: Mapping[str, Any]) -> None:

@@ -7,10 +7,15 @@ from typing import Any
 import slicer
 
 from LesionLensLib.display.context import Context
+from LesionLensLib.scene.words import _
 
-TITLES = {"brain": "Brain surface", "head": "Head surface", "body": "Body surface"}
 COLOR = (0.80, 0.74, 0.70)
 OPACITY = 0.45
+
+
+def surface_title(kind: str) -> str:
+    """Return what the surface of a context (its `kind`) is called."""
+    return {"brain": _("Brain surface"), "head": _("Head surface"), "body": _("Body surface")}[kind]
 
 
 def add_context_surface(context: Context | None, name: str) -> Any | None:

@@ -13,6 +13,7 @@ import vtk
 
 from LesionLensLib.scene.provenance import EXPLAINABLE, REPORT
 from LesionLensLib.scene.slicer_versions import set_column_title
+from LesionLensLib.scene.words import _
 
 
 @dataclass(frozen=True)
@@ -26,55 +27,60 @@ class Column:
     text: bool = False
 
 
-LESION_COLUMNS = {
-    "lesion": Column("Lesion", "Number of the lesion, largest first", whole=True),
-    "volume_ml": Column("Volume", "Volume of the lesion", "ml"),
-    "centroid_r": Column("Centroid R", "Centre of the lesion towards the patient's right (RAS)", "mm"),
-    "centroid_a": Column("Centroid A", "Centre of the lesion towards anterior (RAS)", "mm"),
-    "centroid_s": Column("Centroid S", "Centre of the lesion towards superior (RAS)", "mm"),
-    "mean_probability": Column("Mean probability", "Mean of the model's probability inside the lesion, 0 to 1"),
-    "max_probability": Column("Maximum probability", "Highest probability inside the lesion, 0 to 1"),
-}
+def _lesion_columns() -> dict[str, Column]:
+    return {
+        "lesion": Column(_("Lesion"), _("Number of the lesion, largest first"), whole=True),
+        "volume_ml": Column(_("Volume"), _("Volume of the lesion"), "ml"),
+        "centroid_r": Column(_("Centroid R"), _("Centre of the lesion towards the patient's right (RAS)"), "mm"),
+        "centroid_a": Column(_("Centroid A"), _("Centre of the lesion towards anterior (RAS)"), "mm"),
+        "centroid_s": Column(_("Centroid S"), _("Centre of the lesion towards superior (RAS)"), "mm"),
+        "mean_probability": Column(
+            _("Mean probability"), _("Mean of the model's probability inside the lesion, 0 to 1")
+        ),
+        "max_probability": Column(_("Maximum probability"), _("Highest probability inside the lesion, 0 to 1")),
+    }
 
 
-REGION_COLUMNS = {
-    "label": Column("Label", "Number of the region in its label map; 0 is what lies in none", whole=True),
-    "name": Column("Region", "Name of the region", text=True),
-    "volume_ml": Column("Volume", "Volume of the region", "ml"),
-    "mean": Column("Mean impact", "Mean of the map in the region, with its sign"),
-    "share": Column("Share", "Part of the map's total absolute value that lies in the region, 0 to 1"),
-    "mean_absolute": Column("Mean absolute impact", "Mean of the map's absolute value in the region"),
-    "energy_share": Column("Share of energy", "Part of the sum of the map's squares in the region, 0 to 1"),
-    "peak": Column("Peak", "The value farthest from 0 in the region"),
-    "peak_r": Column("Peak R", "Where that value lies, towards the patient's right (RAS)", "mm"),
-    "peak_a": Column("Peak A", "Where that value lies, towards anterior (RAS)", "mm"),
-    "peak_s": Column("Peak S", "Where that value lies, towards superior (RAS)", "mm"),
-    "covered": Column("Covered", "Part of the region that the map covers, 0 to 1"),
-}
+def _region_columns() -> dict[str, Column]:
+    return {
+        "label": Column(_("Label"), _("Number of the region in its label map; 0 is what lies in none"), whole=True),
+        "name": Column(_("Region"), _("Name of the region"), text=True),
+        "volume_ml": Column(_("Volume"), _("Volume of the region"), "ml"),
+        "mean": Column(_("Mean impact"), _("Mean of the map in the region, with its sign")),
+        "share": Column(_("Share"), _("Part of the map's total absolute value that lies in the region, 0 to 1")),
+        "mean_absolute": Column(_("Mean absolute impact"), _("Mean of the map's absolute value in the region")),
+        "energy_share": Column(_("Share of energy"), _("Part of the sum of the map's squares in the region, 0 to 1")),
+        "peak": Column(_("Peak"), _("The value farthest from 0 in the region")),
+        "peak_r": Column(_("Peak R"), _("Where that value lies, towards the patient's right (RAS)"), "mm"),
+        "peak_a": Column(_("Peak A"), _("Where that value lies, towards anterior (RAS)"), "mm"),
+        "peak_s": Column(_("Peak S"), _("Where that value lies, towards superior (RAS)"), "mm"),
+        "covered": Column(_("Covered"), _("Part of the region that the map covers, 0 to 1")),
+    }
 
 
-SIDE_COLUMNS = {
-    "output": Column("Answer", "Name of the output that was explained", text=True),
-    "value_ml": Column("Predicted", "What the network says", "ml"),
-    "measured_ml": Column("Measured", "Volume of the given lesion mask on this side", "ml"),
-    "left_share": Column("Map on the left", "Part of the map's energy on the patient's left, 0 to 1"),
-    "right_share": Column("Map on the right", "Part of the map's energy on the patient's right, 0 to 1"),
-}
+def _side_columns() -> dict[str, Column]:
+    return {
+        "output": Column(_("Answer"), _("Name of the output that was explained"), text=True),
+        "value_ml": Column(_("Predicted"), _("What the network says"), "ml"),
+        "measured_ml": Column(_("Measured"), _("Volume of the given lesion mask on this side"), "ml"),
+        "left_share": Column(_("Map on the left"), _("Part of the map's energy on the patient's left, 0 to 1")),
+        "right_share": Column(_("Map on the right"), _("Part of the map's energy on the patient's right, 0 to 1")),
+    }
 
 
 def add_lesion_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `lesions.csv`; columns that are not known stay text."""
-    return _add_table(path, name, LESION_COLUMNS)
+    return _add_table(path, name, _lesion_columns())
 
 
 def add_region_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `regions.csv`; columns that are not known stay text."""
-    return _add_table(path, name, REGION_COLUMNS)
+    return _add_table(path, name, _region_columns())
 
 
 def add_side_table(path: Path, name: str) -> Any:
     """Add a table node with the numbers of `sides.csv`; columns that are not known stay text."""
-    return _add_table(path, name, SIDE_COLUMNS)
+    return _add_table(path, name, _side_columns())
 
 
 def _add_table(path: Path, name: str, columns: Mapping[str, Column]) -> Any:
