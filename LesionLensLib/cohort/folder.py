@@ -8,6 +8,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,17 +25,18 @@ class CohortFolder:
     """A context that claims the output folder for one run, and leaves nothing half-done in it.
 
     `work` is where cases are made before they come under their name, `mark` a file that is there while anybody waits
-    for them. Raises `UserError` where the folder holds something else, or another run, or is near an input.
+    for them. Raises `UserError` where the folder holds something else, another task, another run, or is near an input.
     """
 
-    def __init__(self, output: Path, resume: bool, overwrite: bool, protected: Iterable[Path]) -> None:
+    def __init__(self, output: Path, task: str, resume: bool, overwrite: bool, protected: Iterable[Path]) -> None:
         self.path = Path(os.path.realpath(output))
         self.work = self.path / WORK_FOLDER
         self.mark = self.work / f"waiting-{uuid.uuid4().hex}"
         self._overwrite = overwrite
         self._lock: int | None = None
         check_apart(self.path, protected)
-        _check_contents(self.path, resume, overwrite)
+        self._is_made_here = not self.path.exists()
+        self._is_new = _check_contents(self.path, task, resume, overwrite)
 
     def __enter__(self) -> Self:
         with speaking_of_disk(self.path.name):
@@ -52,12 +54,21 @@ class CohortFolder:
     ) -> None:
         self.stop_waiting()
         shutil.rmtree(self.work, ignore_errors=True)
+        if self._is_made_here:
+            with suppress(OSError):  # it holds results, as it should
+                self.path.rmdir()
         if self._lock is not None:
             os.close(self._lock)
 
     def stop_waiting(self) -> None:
         """Take the mark away: cases that are still under way need not be finished."""
         self.mark.unlink(missing_ok=True)
+
+    def withdraw(self) -> None:
+        """Take back the tables of a run that ended before it began, if there was nothing here before."""
+        if self._is_new:
+            for name in (TABLE_FILE, REPORT_FILE):
+                (self.path / name).unlink(missing_ok=True)
 
     def case_folder(self, case: str) -> Path:
         """Return where the results of a case go."""
@@ -94,22 +105,24 @@ class CohortFolder:
             ) from error
 
 
-def is_cohort_folder(path: Path) -> bool:
-    """Return whether a folder holds the report of a cohort that LesionLens ran."""
+def task_of_cohort(path: Path) -> str | None:
+    """Return what LesionLens did with the cases of the cohort in a folder, None where the folder holds none."""
     try:
         report = json.loads((path / REPORT_FILE).read_text(encoding="utf-8"))
-        return bool(report["tool"]["name"] == "lesionlens")
+        return str(report["task"]) if report["tool"]["name"] == "lesionlens" else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
-def _check_contents(path: Path, resume: bool, overwrite: bool) -> None:
+def _check_contents(path: Path, task: str, resume: bool, overwrite: bool) -> bool:
+    """Return whether the folder is new or empty; raises `UserError` for one that may not be written to."""
     with speaking_of_disk(path.name):
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            return
+            return True
         if not path.is_dir():
             raise UserError(f"The output {path.name} is a file.", "Name a folder with --output.")
-    if not is_cohort_folder(path):
+    before = task_of_cohort(path)
+    if before is None:
         raise UserError(
             f"The folder {path.name} is not empty and no cohort of LesionLens, so nothing is written there.",
             "Choose another folder, or empty this one yourself.",
@@ -119,3 +132,9 @@ def _check_contents(path: Path, resume: bool, overwrite: bool) -> None:
             f"The output folder {path.name} holds a cohort already.",
             "Add --resume to complete it, --overwrite to begin anew, or choose another folder.",
         )
+    if resume and before != task:
+        raise UserError(
+            f"The output folder {path.name} holds a cohort of --task {before}, whose results would go.",
+            f"Choose another folder for --task {task}.",
+        )
+    return False

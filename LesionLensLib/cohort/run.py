@@ -39,7 +39,7 @@ def run_cohort(request: CohortRequest, progress: Progress) -> dict[str, Any]:
     engine = open_engine(request.workers, request.scheduler, request.settings.get("device", "auto"), request.threads)
     inputs = {path for row in rows for path in row.files.values() if path.exists()}
     protected = [request.manifest, card.folder, *inputs]
-    folder = CohortFolder(request.output, request.resume, request.overwrite, protected)
+    folder = CohortFolder(request.output, request.task, request.resume, request.overwrite, protected)
     with several_results(), folder:
         planner = Planner(template, folder, request.threads, request.resume)
         run = CohortRun(Cohort(request, card, rows, dict(request.settings)), folder, progress)
@@ -54,6 +54,8 @@ def run_cohort(request: CohortRequest, progress: Progress) -> dict[str, Any]:
             with undisturbed_quietly():
                 run.outcomes |= _finished_meanwhile(planner, run)
                 run.save(INTERRUPTED)
+                if not run.outcomes:
+                    folder.withdraw()
             raise
         return run.save(FINISHED)
 

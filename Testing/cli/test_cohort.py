@@ -7,16 +7,19 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from case_files import check_said, hashes
-from cohort_cases import CohortFiles, write_cohort
+from cohort_cases import CohortFiles, all_but_times, write_cohort
 from tiny_outcome_model import changed_model
 
 from LesionLensLib.cli.main import main
 from LesionLensLib.cohort import work
+from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.jobs import CaseJob
 from LesionLensLib.progress import Progress
 
@@ -283,10 +286,41 @@ def test_a_second_run_into_the_same_folder_is_refused(
 ) -> None:
     from LesionLensLib.cohort.folder import CohortFolder
 
-    with CohortFolder(cohort.output, resume=True, overwrite=False, protected=[]):
+    with CohortFolder(cohort.output, "predict", resume=True, overwrite=False, protected=[]):
         assert main(cohort.arguments("--resume")) == 2
     check_said(capsys.readouterr().err, "Another run writes into results")
     assert main(cohort.arguments("--resume")) == 0
+
+
+def test_results_of_another_task_do_not_go_by_resuming(
+    cohort: CohortFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = all_but_times(cohort.output)
+    explain = ["explain" if part == "predict" else part for part in cohort.arguments("--resume")]
+    assert main(explain) == 2
+    check_said(capsys.readouterr().err, "holds a cohort of --task predict")
+    assert all_but_times(cohort.output) == before
+
+
+def test_a_run_whose_workers_are_not_there_leaves_no_folder_in_the_way_of_the_next(
+    cohort: CohortFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def nobody(*given: object) -> Iterator[None]:
+        if given:
+            raise EnvironmentFault("No Dask scheduler answers at tcp://x:1.", "Start it, or correct --scheduler.")
+        yield
+
+    new = cohort.into(tmp_path / "new")
+    with monkeypatch.context() as patch:
+        patch.setattr("LesionLensLib.cohort.run.open_engine", nobody)
+        assert main(new.arguments()) == 3
+        check_said(capsys.readouterr().err, "No Dask scheduler answers")
+        assert not new.output.exists()
+        assert main(cohort.arguments("--resume", "--seed", "5")) == 3
+    assert set(cohort.statuses()) == {"pending"}  # an earlier cohort stays, to be resumed
+    assert (cohort.output / "case0" / "report.json").is_file()
+    assert main(new.arguments()) == 0
 
 
 def test_segment_takes_the_brain_of_its_row_and_tells_what_it_found(
