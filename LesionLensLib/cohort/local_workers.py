@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,15 @@ from LesionLensLib.errors import EnvironmentFault
 START_WITHIN_S, PATIENCE_S = 300, 600
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ONLY_HERE = "127.0.0.1"
+SCRATCH = "lesionlens-workers-"
+YOUNG_S = 60  # a run holds its folder a moment after it made it
 
 
 @contextmanager
 def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]:
     """A cluster of `count` processes; one that dies is replaced. Raises `EnvironmentFault` where they do not start."""
-    folder = Path(tempfile.mkdtemp(prefix="lesionlens-workers-"))
+    remove_scratch_of_killed_runs()
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
     settings: dict[str, Any] = {
         "distributed.scheduler.worker-ttl": None,  # a process that computes for minutes is not dead
         # A worker that died is started again; on a busy machine that was seen to take longer than the 15 s after which
@@ -41,7 +45,7 @@ def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]
         "distributed.nanny.pre-spawn-environ": thread_variables(threads),
     }
     try:
-        with _quiet(), dask.config.set(settings), _cluster(count, device, folder) as client:
+        with held(folder), _quiet(), dask.config.set(settings), _cluster(count, device, folder) as client:
             try:
                 client.wait_for_workers(1, timeout=START_WITHIN_S)
             except TimeoutError as error:
@@ -51,6 +55,32 @@ def local_workers(count: int, device: str, threads: int) -> Iterator[DaskEngine]
                 yield engine
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_scratch_of_killed_runs() -> None:
+    """Delete the temporary folders that nobody holds any more; a run that was killed left them. Not on Windows."""
+    if sys.platform == "win32":
+        return  # nobody can tell there who holds one
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError), held(folder):  # somebody else's, or a run's that goes on
+            if folder.stat().st_mtime < time.time() - YOUNG_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder until the end, which a killed process lets go; raises `OSError` where another one holds it."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

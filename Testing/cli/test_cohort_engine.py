@@ -128,3 +128,16 @@ def test_workers_share_the_gpus_evenly_and_those_of_one_gpu_share_its_gate(
     assert [set(variables) for variables in local_workers._gpu_variables(2, "cuda:3", tmp_path)] == [
         {"LESIONLENS_GPU_GATE"}
     ] * 2
+
+
+def test_what_a_killed_run_left_in_the_temporary_folder_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, running, young = (tmp_path / f"lesionlens-workers-{name}" for name in ("killed", "running", "young"))
+    for folder in (killed, running, young):
+        (folder / "dask-scratch-space").mkdir(parents=True)
+        os.utime(folder, (0, 0) if folder != young else None)
+    with local_workers.held(running):
+        local_workers.remove_scratch_of_killed_runs()
+    assert {path.name for path in tmp_path.iterdir()} == {running.name, young.name}
