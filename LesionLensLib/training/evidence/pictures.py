@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from LesionLensLib.errors import EnvironmentFault
 from LesionLensLib.outcome.outcomes import Outcomes
-from LesionLensLib.outcome.roc import auc, roc_curve
+from LesionLensLib.outcome.roc import auc_figure, roc_curve
 from LesionLensLib.training.evidence.feature_table import FINAL, FeatureTable
+from LesionLensLib.training.evidence.markdown import figure
 from LesionLensLib.training.outcome.predictions import Prediction
 
 Curves = Mapping[str, Sequence[Prediction]]
@@ -39,18 +40,20 @@ def draw_rocs(panels: Mapping[str, Curves], path: Path) -> None:
     for axes, (title, curves) in zip(np.atleast_1d(picture.subplots(1, len(panels))), panels.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="lightgrey", linewidth=1)
         for number, (name, predictions) in enumerate(curves.items()):
-            said = Outcomes.of([one.outcome for one in predictions], [one.score for one in predictions])
-            curve, area = roc_curve(said), auc(said.labels, said.scores)
-            if curve is None or area is None:
+            patients = [one.patient for one in predictions]
+            said = Outcomes.of([one.outcome for one in predictions], [one.score for one in predictions], patients)
+            curve, area = roc_curve(said), figure(auc_figure(said).to_dict())
+            if curve is None:
                 continue
             line = {"color": f"C{number}"}
             if name.endswith(NO_NETWORK):
                 line = {"color": _PLAIN[number % len(_PLAIN)], "linestyle": "--"}
             axes.plot(curve.false_positive_rate, curve.true_positive_rate, **line, linewidth=1.6,
-                      label=f"{name.removesuffix(NO_NETWORK)}  {area:.2f}")  # fmt: skip
+                      label=f"{name.removesuffix(NO_NETWORK)}  {area}")  # fmt: skip
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 - specificity", ylabel="sensitivity")
         axes.set_title(title, fontsize=11)
-        axes.legend(title="row and AUC (dashed: no network)", fontsize=9, title_fontsize=9, loc="lower right")
+        meaning = "row, AUC and 95 % interval (dashed: no network)"
+        axes.legend(title=meaning, fontsize=9, title_fontsize=9, loc="lower right")
     picture.savefig(path, **_SAVED)
 
 

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from LesionLensLib.outcome.confusion import confusion
 from LesionLensLib.outcome.outcomes import Outcomes
 from LesionLensLib.outcome.reliability import reliability
-from LesionLensLib.outcome.roc import RocCurve, roc_curve
+from LesionLensLib.outcome.roc import RocCurve, auc_figure, roc_curve
 from LesionLensLib.training.outcome.calibration_report import calibration_figures
 from LesionLensLib.training.outcome.predictions import Prediction
 from LesionLensLib.training.outcome.tables import row_figures
@@ -49,7 +47,8 @@ def judge_predictions(predictions: Sequence[Prediction], threshold: float, repea
 
 def write_roc(predictions: Sequence[Prediction], note: str, folder: Path) -> bool:
     """Write `roc.csv` and `roc.png` into `folder`, `note` above the picture; False where one outcome is missing."""
-    curve = roc_curve(_outcomes(predictions, [one.score for one in predictions]))
+    outcomes = _outcomes(predictions, [one.score for one in predictions])
+    curve = roc_curve(outcomes)
     if curve is None:
         return False
     with (folder / ROC_TABLE).open("w", newline="", encoding="utf-8") as file:
@@ -57,11 +56,11 @@ def write_roc(predictions: Sequence[Prediction], note: str, folder: Path) -> boo
         writer.writerow(["score_at_least", "false_positive_rate", "true_positive_rate"])
         points = zip(curve.thresholds, curve.false_positive_rate, curve.true_positive_rate, strict=True)
         writer.writerows([f"{value:.9g}" for value in point] for point in points)
-    _draw(curve, note, folder / ROC_PICTURE)
+    _draw(curve, f"{note}\nAUC {auc_figure(outcomes)}".lstrip(), folder / ROC_PICTURE)
     return True
 
 
-def _draw(curve: RocCurve, note: str, path: Path) -> None:
+def _draw(curve: RocCurve, title: str, path: Path) -> None:
     from matplotlib.figure import Figure as Picture
 
     picture = Picture(figsize=(4.5, 4.5), layout="constrained")
@@ -69,8 +68,7 @@ def _draw(curve: RocCurve, note: str, path: Path) -> None:
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
     axes.plot(curve.false_positive_rate, curve.true_positive_rate, color="C0")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 - specificity", ylabel="sensitivity")
-    area = float(np.trapezoid(curve.true_positive_rate, curve.false_positive_rate))
-    axes.set_title(f"{note}\nAUC {area:.3f}" if note else f"AUC {area:.3f}", fontsize=9)
+    axes.set_title(title, fontsize=9)
     picture.savefig(path, dpi=110)
 
 
