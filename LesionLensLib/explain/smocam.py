@@ -24,6 +24,7 @@ from LesionLensLib.explain.layers.choice import asked_layers
 from LesionLensLib.explain.layers.cut import Layer
 from LesionLensLib.explain.layers.placement import Floats32
 from LesionLensLib.explain.masked_score import MaskedScore, for_search
+from LesionLensLib.explain.occlusion.pace import in_words
 from LesionLensLib.explain.question import Question
 from LesionLensLib.explain.readout import OutputReadout
 from LesionLensLib.explain.smocam_loss import LossTerms, SmocamLoss, default_smoothness_weight
@@ -190,14 +191,18 @@ def _search(
 ) -> _Found:
     """Return the mask of the first loss with which the answer is preserved, else of the last, judged by `exact`."""
 
-    def told(number: int, done: int) -> None:
+    def told(number: int, begun: float, done: int) -> None:
         if tell is not None:
             part = done / max(1, settings.iterations)
-            tell((number + part) / len(losses), f"SMOCAM, norm {losses[number].budget:g}: iteration {done}")
+            text = f"SMOCAM, norm {losses[number].budget:g}: iteration {done} of {settings.iterations}"
+            if done:
+                left = in_words((settings.iterations - done) * (time.perf_counter() - begun) / done)
+                text += f", about {left} left{' for this norm' if len(losses) > 1 else ''}"
+            tell((number + part) / len(losses), text)
 
     for number, loss in enumerate(losses):
         start = torch.full(layer.size, loss.budget / math.sqrt(math.prod(layer.size)), device=exact.score.device)
-        mask = _minimize(quick, loss, start, settings, partial(told, number))
+        mask = _minimize(quick, loss, start, settings, partial(told, number, time.perf_counter()))
         with torch.no_grad():
             moved = exact.moved(mask)
             terms = loss.terms(mask, moved)

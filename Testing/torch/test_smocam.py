@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -253,6 +254,20 @@ def test_a_cancelled_search_stops() -> None:
     with pytest.raises(Cancelled):
         smocam(sarcoma_question(1), 1.0, SmocamSettings(iterations=40), tell)
     assert seen == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_the_search_tells_how_long_it_will_still_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds an iteration by a clock that is not the computer's: ten done, thirty to go."""
+    seconds = iter([100.0, 120.0, 140.0, 160.0])
+    monkeypatch.setattr("LesionLensLib.explain.smocam.time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    seen: list[str] = []
+    smocam(sarcoma_question(1), 1.0, SmocamSettings(iterations=40), lambda fraction, text: seen.append(text))
+    assert seen == [
+        "SMOCAM, norm 1: iteration 0 of 40",
+        "SMOCAM, norm 1: iteration 10 of 40, about 60 s left",
+        "SMOCAM, norm 1: iteration 20 of 40, about 40 s left",
+        "SMOCAM, norm 1: iteration 30 of 40, about 20 s left",
+    ]
 
 
 def test_small_tails_are_computed_by_one_thread_and_the_others_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
