@@ -64,15 +64,25 @@ def build_network(description: Mapping[str, Any]) -> nn.Module:
     Raises `UserError` for a name that neither this program nor an installed package has, and wrong arguments.
     """
     arguments = {key: value for key, value in description.items() if key != "name"}
-    name = str(description.get("name"))
-    make = NETWORKS.get(name) or _registered(name)
+    make = maker_of(description)
     try:
         with torch.random.fork_rng(devices=[]):  # initial values draw random numbers, which must not shift the seed
             return make(**arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"The model card describes a {name} that cannot be built.", "Correct the network in card.json.", str(error)
+            f"The model card describes a {description.get('name')} that cannot be built.",
+            "Correct the network in card.json.",
+            str(error),
         ) from error
+
+
+def maker_of(description: Mapping[str, Any]) -> Callable[..., nn.Module]:
+    """Return what builds the network that a card names: this program's own, else an installed package's.
+
+    Raises `UserError` for a name that neither has.
+    """
+    name = str(description.get("name"))
+    return NETWORKS.get(name) or _registered(name)
 
 
 def _registered(name: str) -> Callable[..., nn.Module]:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from LesionLensLib.catalogue import read_card
-from LesionLensLib.errors import EnvironmentFault
+from LesionLensLib.errors import EnvironmentFault, UserError
 from LesionLensLib.inference.folding import fold_networks
 from LesionLensLib.inference.kept_networks import folded_networks
+from LesionLensLib.inference.network import NETWORKS
 from LesionLensLib.inference.outcome_network import load_outcome_networks
 from LesionLensLib.inference.outcome_pass import ask_networks
 
@@ -42,6 +43,16 @@ def test_weights_damaged_since_the_last_case_are_not_answered_from_memory(model:
     content[-1] ^= 1
     card.weights_path.write_bytes(content)
     with pytest.raises(EnvironmentFault, match="damaged"):
+        folded_networks(card)
+
+
+def test_a_network_that_nobody_offers_any_more_is_not_answered_from_memory(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = read_card(model)
+    folded_networks(card)
+    monkeypatch.delitem(NETWORKS, str(card.network["name"]))
+    with pytest.raises(UserError, match="unknown network"):
         folded_networks(card)
 
 
