@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +265,7 @@ def test_two_groups_stay_apart_and_the_plot_is_the_same_each_time() -> None:
 
 
 def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sklearn.manifold", None)
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(EnvironmentFault) as fault:
         embed(np.zeros((5, 2)))
     assert "lesionlens[train]" in fault.value.remedy

@@ -14,6 +14,7 @@ from LesionLensLib.jobs import ExplainJob
 from LesionLensLib.manifest import ManifestRow, read_manifest
 from LesionLensLib.model_card import ModelCard
 from LesionLensLib.progress import Progress, SilentProgress
+from LesionLensLib.training.evidence.saved import read_record
 
 MAPS_FILE = "smocam.json"
 SIDES = ("left", "right")
@@ -42,12 +43,7 @@ def collect_maps(model: str, manifest: Path, case: str, progress: Progress) -> d
 
 def read_maps(folder: Path) -> dict[str, Any]:
     """Return the record of `collect_maps`; raises `UserError` where it cannot be read."""
-    try:
-        record: dict[str, Any] = json.loads((folder / MAPS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        message = f"The saved masks of {folder.name} cannot be read."
-        raise UserError(message, "Make them again with --maps.", repr(error)) from error
-    return record
+    return read_record(folder / MAPS_FILE, f"saved masks of {folder.name}", "Make them again with --maps.")
 
 
 def _explain(card: ModelCard, row: ManifestRow, side: str) -> dict[str, Any]:

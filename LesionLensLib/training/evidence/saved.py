@@ -51,9 +51,13 @@ def read_said(folder: Path) -> dict[str, dict[str, tuple[Prediction, ...]]]:
 
 def read_report(folder: Path) -> dict[str, Any]:
     """Return the report of the model's training; raises `UserError` where it cannot be read."""
+    return read_record(folder / REPORT_FILE, f"training report of {folder.name}", "Get the model again.")
+
+
+def read_record(path: Path, what: str, remedy: str) -> dict[str, Any]:
+    """Return the object of a JSON file; raises `UserError` that calls it `what` where it cannot be read."""
     try:
-        report: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = f"The training report of {folder.name} cannot be read."
-        raise UserError(message, "Get the model again.", repr(error)) from error
-    return report
+        raise UserError(f"The {what} cannot be read.", remedy, repr(error)) from error
+    return record
