@@ -15,7 +15,8 @@ from Testing.Benchmarks.harness import meets
 
 HEAD = """# How fast it is
 
-Made by `make bench` and `python -m Testing.Benchmarks.page benchmarks.json docs/performance.md`, on {machine}.
+Rows of `make bench`, which may have been measured in several runs with `--only`, written by
+`python -m Testing.Benchmarks.page benchmarks.json docs/performance.md` on {machine}.
 Ratios are the peer's time or memory over ours, measured in turn in one run: above 1 is ahead. No GPU was at hand, so
 there is no figure for one.
 
